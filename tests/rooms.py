@@ -117,8 +117,8 @@ ROOMS = {
         "ai_edge_litert numpy tensorflow_text", device=True,
     ),
     "zoo.evaluation": Room(
-        "zoo.columns zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tagging zoo.tokenizers "
-        "zoo.tokenizers.normalizers", "jiwer keras numpy sacrebleu scipy sklearn",
+        "zoo.columns zoo.data zoo.errors zoo.generation zoo.modalities zoo.outputs zoo.tagging "
+        "zoo.tokenizers zoo.tokenizers.normalizers", "jiwer keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.prepared": Room(
         "zoo.columns zoo.data zoo.errors zoo.modalities zoo.recipe zoo.storage zoo.tokenizers "

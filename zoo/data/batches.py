@@ -58,6 +58,8 @@ class Batches:
             row to the longest.
         padded_to: length to which every row is padded instead.
         seed: seed, together with the epoch's number, of the order of rows and batches.
+        rows: indices of the rows that the batches hold, each so often as it is there; by default
+            each once. They change no padded length.
 
     Attributes:
         edges: padded lengths of the buckets, ascending.
@@ -73,6 +75,7 @@ class Batches:
         bucket: int | None = 4,
         padded_to: int | None = None,
         seed: int = 0,
+        rows: np.ndarray | None = None,
     ):
         known = {spec.name: spec for spec in specs}
         self._columns = {
@@ -110,18 +113,26 @@ class Batches:
             self.edges = [longest]
         else:
             self.edges = _choose_edges(self._lengths, batch_tokens, bucket)
-        # Of many millions of rows, indices are most of what is in memory.
-        by_length = np.argsort(self._lengths, kind="stable")
-        if num_rows <= np.iinfo(np.int32).max:
-            by_length = by_length.astype(np.int32)
-        ends = np.searchsorted(self._lengths[by_length], self.edges, side="right")
-        self._buckets = dict(zip(self.edges, np.split(by_length, ends[:-1]), strict=True))
+        buckets = self._by_length(None)
+        self._widths = {
+            edge: {part: self._width(part, rows_of, edge) for part in parts}
+            for edge, rows_of in buckets.items()
+        }
+        self._rows = rows
+        self._buckets = buckets if rows is None else self._by_length(rows)
         self._batch_tokens = batch_tokens
         self.in_multiples_of(1)
-        self._widths = {
-            edge: {part: self._width(part, rows, edge) for part in parts}
-            for edge, rows in self._buckets.items()
-        }
+
+    def _by_length(self, rows: np.ndarray | None) -> dict[int, np.ndarray]:
+        """The given rows, or all, of each bucket that has any, by ascending length."""
+        lengths = self._lengths if rows is None else self._lengths[rows]
+        # Of many millions of rows, indices are most of what is in memory.
+        short = np.int32 if len(self._lengths) <= np.iinfo(np.int32).max else np.int64
+        order = np.argsort(lengths, kind="stable").astype(short)
+        ends = np.searchsorted(lengths[order], self.edges, side="right")
+        places = order if rows is None else rows[order].astype(short)
+        found = zip(self.edges, np.split(places, ends[:-1]), strict=True)
+        return {edge: part for edge, part in found if len(part)}
 
     def _width(self, part: Ragged | Fixed, rows: np.ndarray, edge: int) -> int:
         """Padded length of a column in a bucket: its longest row there, rounded up."""
@@ -153,6 +164,8 @@ class Batches:
         plan = f"{self._seed} {self.edges} {list(self._num_batches.values())}"
         plan += f" {self._rows_multiple}" if self._rows_multiple > 1 else ""
         digest = hashlib.sha256(plan.encode())
+        if self._rows is not None:
+            digest.update(np.ascontiguousarray(self._rows))
         for name, part in [*self._columns.items(), ("targets", self._targets)]:
             digest.update(name.encode())
             if isinstance(part, Ragged | Fixed):

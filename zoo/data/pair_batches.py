@@ -21,12 +21,13 @@ class PairBatches:
         targets: targets (pairs,).
         specs: specs of the columns.
         batch_tokens: maximum number of tokens of a batch, of all rows together.
-        bucket, seed: see `Batches`.
+        bucket, seed, rows: see `Batches`; those of pairs.
     """
 
     def __init__(
         self, columns: Mapping[str, Sequence[np.ndarray]], targets: np.ndarray, *,
         specs: Sequence[InputSpec], batch_tokens: int, bucket: int | None = 4, seed: int = 0,
+        rows: np.ndarray | None = None,
     ):  # fmt: skip
         self._specs = tuple(specs)
         count = len(targets)
@@ -41,7 +42,7 @@ class PairBatches:
         ]  # fmt: skip
         self._pairs = Batches(
             together, targets, specs=every, batch_tokens=max(1, batch_tokens // len(self._parts)),
-            bucket=bucket, seed=seed,
+            bucket=bucket, seed=seed, rows=rows,
         )  # fmt: skip
 
     def in_multiples_of(self, rows: int) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from keras_transformer.zoo.data.rows import Rows, taken
 from keras_transformer.zoo.data.tables import Table, column, read_table
 from keras_transformer.zoo.errors import InputError
@@ -19,12 +21,14 @@ class SentencePairs(Rows):
         targets: target texts.
         path: file of the rows, or the name of data in memory.
         languages: column name of each target, where there are several.
+        weights: see `Examples`.
     """
 
     sources: Sequence[Any]
     targets: Sequence[str]
     path: Path | str
     languages: list[str] = dataclasses.field(default_factory=list)
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -35,6 +39,7 @@ class SentencePairs(Rows):
             self,
             sources=taken(self.sources, rows), targets=taken(self.targets, rows),
             languages=self.languages and taken(self.languages, rows),
+            weights=None if self.weights is None else taken(self.weights, rows),
         )
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
@@ -68,10 +73,12 @@ def pairs_of(table: Table, source: str, targets: Sequence[str]) -> SentencePairs
     columns = table.columns
     if len(targets) == 1:
         return SentencePairs(
-            sources=columns[source], targets=columns[targets[0]], path=table.path
-        )
+            sources=columns[source], targets=columns[targets[0]], path=table.path,
+            weights=table.weights,
+        )  # fmt: skip
     return SentencePairs(
         sources=[*columns[source]] * len(targets),
         targets=[text for target in targets for text in columns[target]], path=table.path,
         languages=[name for name in targets for _ in range(len(table.lines))],
+        weights=None if table.weights is None else np.tile(table.weights, len(targets)),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_transformer.zoo.columns.several_files import files_of, is_pattern
+from keras_transformer.zoo.columns.several_files import check_no_mixture, files_of, is_pattern
 from keras_transformer.zoo.columns.texts import Texts
 from keras_transformer.zoo.data.rows import Rows, check_share, taken
 from keras_transformer.zoo.data.sources import Source, texts_in
@@ -85,6 +85,7 @@ def load_plain_text(path: str | Path | PlainText) -> PlainText:
     """
     if isinstance(path, PlainText):
         return path
+    check_no_mixture(path, "plain text")
     files, reader = files_of(path), read_large_text.get()
     if reader is not None and (found := reader(path, files)) is not None:
         return found

@@ -39,6 +39,7 @@ class Examples(Rows):
         labels: class names in index order; empty where targets are numbers.
         path: file of the rows, or the name of data in memory.
         lines: line on which each row starts, or its number.
+        weights: (rows,) how often each is read in an epoch of training; None for once.
     """
 
     texts: list[str]
@@ -48,6 +49,7 @@ class Examples(Rows):
     path: Path | str
     lines: list[int]
     negatives: list[str] | None = None
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -61,6 +63,7 @@ class Examples(Rows):
             negatives=self.negatives and taken(self.negatives, rows),
             targets=None if self.targets is None else self.targets[np.asarray(rows, np.int64)],
             lines=taken(self.lines, rows),
+            weights=None if self.weights is None else taken(self.weights, rows),
         )
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
@@ -89,6 +92,23 @@ def sampled(examples: Any, most: int) -> Any:
     if count <= most:
         return examples
     return examples.take(np.arange(most) * count // most)
+
+
+def drawn_rows(weights: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
+    """Returns the rows of an epoch: each so often as its weight says, a fraction of them at random.
+
+    Args:
+        weights: (rows,) of each row. Of n rows of a weight of 0.3, 0.3 n are read, other ones with
+            another seed; of a weight of 2.5, each twice, and half of them once more.
+        seed: seed.
+    """
+    rng = np.random.default_rng(seed)
+    found = [np.repeat(np.arange(len(weights)), weights.astype(np.int64))]
+    for weight in np.unique(weights):
+        rows = np.flatnonzero(weights == weight)
+        count = round(float(weight % 1) * len(rows))
+        found.append(rng.choice(rows, count, replace=False))
+    return np.sort(np.concatenate(found))
 
 
 def split_rows(

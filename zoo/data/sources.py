@@ -1,6 +1,7 @@
 """Data sources: a file or data in memory, as a table of text."""
 
 import contextvars
+import dataclasses
 import math
 import numbers
 import os
@@ -10,7 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_transformer.zoo.columns.several_files import files_of, is_pattern
+from keras_transformer.zoo.columns.several_files import (
+    check_no_mixture,
+    files_of,
+    is_mixture,
+    is_pattern,
+    weighted_files,
+)
 from keras_transformer.zoo.data.tables import SUFFIXES, Table, quoted, read_table, read_tables
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.media.array_files import read_arrays
@@ -27,7 +34,7 @@ Source = str | Path | tuple[Sequence[Any], ...] | Mapping[str, Sequence[Any]] | 
 def read_source(
     source: Source, texts: Sequence[str], others: Sequence[str] = (), *, name: str = "data",
     is_text: bool = True, lists: Sequence[str] = (), suffixes: Sequence[str] = (),
-    beside: Sequence[str] = (),
+    beside: Sequence[str] = (), weighted: bool = False,
 ) -> Table:  # fmt: skip
     """Reads columns of text, and of labels and numbers as text.
 
@@ -43,6 +50,7 @@ def read_source(
         lists: names of the columns whose values in memory may be lists.
         suffixes: how the names of files end that are rows themselves; empty if rows are none.
         beside: names of an array with a value of each row, see `read_arrays`.
+        weighted: whether the rows may have weights, as those of a mixture do.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -52,6 +60,8 @@ def read_source(
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
+        if not weighted:
+            check_no_mixture(source, "this task")
         if suffixes and path.is_dir():
             return _of_class_folder(path, texts, others, suffixes)
         if is_text and path.is_dir():
@@ -59,7 +69,9 @@ def read_source(
                 f"{path}: expected a table ({', '.join(SUFFIXES)}) for a model of texts, got a "
                 "folder, which models of images and of sounds read, such as cct_4 and kwt_tiny."
             )
-        if suffixes and not path.name.removesuffix(".gz").endswith((*SUFFIXES, ARRAYS)):
+        if suffixes and not is_mixture(path) and not path.name.removesuffix(".gz").endswith(
+            (*SUFFIXES, ARRAYS)
+        ):
             raise InputError(
                 f"{path}: expected a folder with a folder of files for each class, a table "
                 f"({', '.join(SUFFIXES)}, or one of them and .gz), or arrays ({ARRAYS})."
@@ -130,9 +142,16 @@ def _read_files(
 ) -> Table:
     files = files_of(source)
     reader = None if has_lists else read_large.get()
-    if reader is not None and (table := reader(source, files, texts, others)) is not None:
+    table = None if reader is None else reader(source, files, texts, others)
+    if table is None:
+        is_one = not is_pattern(source) and not is_mixture(source)
+        table = read_table(files[0]) if is_one else read_tables(source, files)
+    if not is_mixture(source):
         return table
-    return read_tables(source, files) if is_pattern(source) else read_table(files[0])
+    ends = [*(first for first, _ in table.files[1:]), len(table.lines)]
+    rows = np.diff(ends if table.files else [len(table.lines)], prepend=0)
+    weights = [weight for _, weight in weighted_files(source)]
+    return dataclasses.replace(table, weights=np.repeat(np.float32(weights), rows))
 
 
 def of_kinds(source: Source, names: Sequence[str]) -> Source:

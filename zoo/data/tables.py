@@ -39,6 +39,7 @@ class Table:
         problems: errors of columns without a text in each row, by column name.
         lists: errors of columns with a list of texts in a row, where one text is needed.
         files: first row of each file, and the file, where there are several.
+        weights: (rows,) how often each is read in an epoch; None for once.
     """
 
     path: Path | str
@@ -49,6 +50,7 @@ class Table:
     problems: Mapping[str, str] = dataclasses.field(default_factory=dict)
     lists: Mapping[str, str] = dataclasses.field(default_factory=dict)
     files: Sequence[tuple[int, Path]] = ()
+    weights: np.ndarray | None = None
 
     def folder(self, row: int) -> Path | None:
         """Returns the folder of a row's file, which paths are relative to; None in other data."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.zoo.columns.several_files import files_of, is_pattern
+from keras_transformer.zoo.columns.several_files import files_of, is_mixture, is_pattern
 from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.recipe.parts import Data
 from keras_transformer.zoo.recipe.recipe import Recipe
@@ -124,8 +124,9 @@ def _checked(data: Data) -> tuple[Path, str]:
 
 def _digest(path: Path) -> str:
     """The SHA-256 of a file; of a folder, a pattern or a table of tasks, that of all its files."""
-    if is_pattern(path):
-        digests = [file_digest(one) for one in files_of(path)]
+    if is_pattern(path) or is_mixture(path):
+        weights = [file_digest(path)] if is_mixture(path) else []
+        digests = [*weights, *(file_digest(one) for one in files_of(path))]
         return hashlib.sha256("".join(digests).encode()).hexdigest()
     own = data_digest(path)
     named = [] if path.is_dir() else [path.parent / name for name in _named_in(path)]

@@ -92,7 +92,7 @@ class LabelledTask(Task):
         lists = [label] if self.reads_lists and label is not None else []
         table = read_source(
             of_kinds(source, own), texts, others, name=name, is_text=kind.is_text, lists=lists,
-            suffixes=kind.suffixes, beside=kind.beside_rows,
+            suffixes=kind.suffixes, beside=kind.beside_rows, weighted=True,
         )  # fmt: skip
         if pair is not None and pair not in (*texts, *table.columns):
             pair = None
@@ -122,6 +122,7 @@ class LabelledTask(Task):
             texts=rows(*own), pairs=None if pair is None else rows(pair),
             negatives=None if negative is None else rows(negative),
             targets=targets, labels=list(labels), path=table.path, lines=table.lines,
+            weights=table.weights,
         )  # fmt: skip
 
     def label_of(

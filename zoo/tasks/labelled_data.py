@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pair_batches import PairBatches
-from keras_transformer.zoo.data.rows import Examples
+from keras_transformer.zoo.data.rows import Examples, drawn_rows
 from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.prepared.context import current_store
@@ -51,10 +51,13 @@ class LabelledData:
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
     ) -> Batches | PairBatches | SampledBatches:
-        def of(encoded: Features) -> Batches | PairBatches:
+        weights = self.train.weights
+
+        def of(found: Features, epoch: int = 0) -> Batches | PairBatches:
+            rows = None if weights is None else drawn_rows(weights, (seed, epoch))
             return self.task.batches(
-                encoded.of(self._inputs), self.train.targets, specs=self._inputs,
-                batch_tokens=batch_tokens, bucket=bucket, seed=seed,
+                found.of(self._inputs), self.train.targets, specs=self._inputs,
+                batch_tokens=batch_tokens, bucket=bucket, seed=seed, rows=rows,
             )  # fmt: skip
 
         if piece_dropout:
@@ -63,9 +66,11 @@ class LabelledData:
 
             def sample(epoch: int) -> Batches:
                 tokenizer.seed(seed, epoch)
-                return of(self._encode(self.train, text))
+                return of(self._encode(self.train, text), epoch)
 
             return SampledBatches(sample)
+        if weights is not None:
+            return SampledBatches(lambda epoch: of(self._encoded_train, epoch))
         return of(self._encoded_train)
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_transformer.zoo.data.batches import NO_TARGET, Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs, pairs_of
+from keras_transformer.zoo.data.rows import drawn_rows
 from keras_transformer.zoo.data.sources import Source, read_source
 from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.significance import Answers, bleu_of_rows
@@ -68,7 +69,7 @@ class Translation(GeneratingTask):
         names = self.named_columns(columns)
         given = (columns or {}).get("target")
         targets = given.split(",") if given else list(self.labels) or [names["target"]]
-        table = read_source(source, [names["source"], *targets], name=name)
+        table = read_source(source, [names["source"], *targets], name=name, weighted=True)
         pairs = pairs_of(table, names["source"], targets)
         if self.labels and not pairs.languages:
             pairs = dataclasses.replace(pairs, languages=targets * len(pairs))
@@ -157,10 +158,17 @@ class TranslationData:
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
     ) -> Batches | SampledBatches:
-        def of(found) -> Batches:
-            columns, targets, _ = found
-            return Batches(columns, targets, batch_tokens=batch_tokens, bucket=bucket, seed=seed)
+        weights = self.train.weights
 
+        def of(found, epoch: int = 0) -> Batches:
+            columns, targets, _ = found
+            return Batches(
+                columns, targets, batch_tokens=batch_tokens, bucket=bucket, seed=seed,
+                rows=None if weights is None else drawn_rows(weights, (seed, epoch)),
+            )  # fmt: skip
+
+        if not piece_dropout and weights is not None:
+            return SampledBatches(lambda epoch: of(self._encoded_train, epoch))
         if not piece_dropout:
             return of(self._encoded_train)
         source = PieceDropout(self.source, piece_dropout)
@@ -170,7 +178,7 @@ class TranslationData:
             source.seed(seed, epoch, "source")
             target.seed(seed, epoch, "target")
             return of(
-                encode_pairs(self.train, source, target, self.max_length, self.task.labels)
+                encode_pairs(self.train, source, target, self.max_length, self.task.labels), epoch
             )
 
         return SampledBatches(sample)
