@@ -44,10 +44,11 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
 )
 @click.option(
     "--train", type=DATA, metavar="FILE",
-    help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz; for images and "
-    "sounds also a folder with a folder for each class, or arrays in .npz; for "
-    "language-modeling and masked-language-modeling plain text; for token-classification .conll, "
-    ".conllu or .jsonl; for question-answering .json or .jsonl.",
+    help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz, .parquet or .arrow, or "
+    "a pattern of several such as 'shards/*.jsonl.gz'; for images and sounds also a folder with a "
+    "folder for each class, or arrays in .npz; for language-modeling and "
+    "masked-language-modeling plain text; for token-classification .conll, .conllu or .jsonl; for "
+    "question-answering .json or .jsonl.",
 )
 @click.option(
     "--validation", type=kinds.FileOrShare(str), metavar="FILE|SHARE",
