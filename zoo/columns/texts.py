@@ -25,6 +25,14 @@ class Texts(Sequence[str]):
     def __init__(self, data: np.ndarray, starts: np.ndarray, ends: np.ndarray, key: str = ""):
         self.data, self.starts, self.ends, self.key = data, starts, ends, key
 
+    @classmethod
+    def of(cls, texts: Sequence[str], key: str = "") -> "Texts":
+        """Returns texts in one piece of memory."""
+        data = [text.encode(*_UTF8) for text in texts]
+        sizes = np.array([len(one) for one in data], np.int64)
+        ends = np.cumsum(sizes)
+        return cls(np.frombuffer(b"".join(data), np.uint8), ends - sizes, ends, key)
+
     def take(self, rows: Sequence[int] | np.ndarray) -> "Texts":
         """Returns the texts of the given rows, in the same memory."""
         rows = np.asarray(rows)

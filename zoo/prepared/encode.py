@@ -23,7 +23,7 @@ from keras_transformer.zoo.prepared.writers import ArrayWriter, RowsWriter, mapp
 from keras_transformer.zoo.worker import Worker
 
 # Texts that a process encodes at a time, and their size in bytes, about.
-_PART, _PART_BYTES = 20_000, 1 << 21
+PART, _PART_BYTES = 20_000, 1 << 21
 _MOST_IDS = 1 << 16
 
 # Values of further rows of each input, their lengths, and whether each row was truncated.
@@ -34,7 +34,12 @@ class Job(abc.ABC):
     """What encodes texts: it is sent to other processes, and makes there what it needs.
 
     Subclasses are dataclasses of files and settings.
+
+    Attributes:
+        vocab_size: number of different ids; 0 where rows have none.
     """
+
+    vocab_size: int
 
     @abc.abstractmethod
     def encode(self, *columns: list[str]) -> tuple[Mapping[str, Sequence[np.ndarray]], Sequence]:
@@ -61,17 +66,21 @@ class EncodeRows(Job):
 
     Attributes:
         name, max_length, settings, files: of the modality.
+        vocab_size: see `Job`.
     """
 
     name: str
     max_length: int
     settings: Mapping[str, Any]
     files: Mapping[str, bytes]
+    vocab_size: int
 
     @classmethod
     def of(cls, modality: Modality) -> Self:
         """Returns the job of a modality."""
-        return cls(modality.name, modality.max_length, dict(modality.settings), modality.files())
+        vocab_size = 0 if modality.text is None else modality.text.tokenizer.vocab_size
+        settings = dict(modality.settings)
+        return cls(modality.name, modality.max_length, settings, modality.files(), vocab_size)
 
     @functools.cached_property
     def _modality(self) -> Modality:
@@ -88,7 +97,7 @@ class EncodeRows(Job):
 
 def encoded(
     store: Store, job: Job, columns: Sequence[Texts], specs: Sequence[InputSpec], *,
-    vocab_size: int, progress: Callable[[int], None],
+    progress: Callable[[int], None], at_a_time: int = PART,
 ) -> Features:  # fmt: skip
     """Returns encoded rows, which are prepared unless that was done before.
 
@@ -97,12 +106,12 @@ def encoded(
         job: what encodes them.
         columns: texts with keys, of one length.
         specs: specs of the inputs.
-        vocab_size: number of different ids.
         progress: receives the number of rows that are encoded.
+        at_a_time: number of rows that a process encodes at a time, at most.
     """
+    is_short = 0 < job.vocab_size <= _MOST_IDS
     dtypes = {
-        spec.name: "uint16" if vocab_size <= _MOST_IDS and spec.dtype == "int32" else spec.dtype
-        for spec in specs
+        spec.name: "uint16" if is_short and spec.dtype == "int32" else spec.dtype for spec in specs
     }
     key = {
         "rows": [column.key for column in columns], "job": [type(job).__name__, job.key()],
@@ -121,7 +130,7 @@ def encoded(
             truncated = ArrayWriter(folder / "truncated", "bool")
             opened.enter_context(contextlib.closing(truncated))
             encoders = opened.enter_context(_Encoders(job, dtypes))
-            for found, cut in encoders.encode(columns):
+            for found, cut in encoders.encode(columns, at_a_time):
                 for name, (values, lengths) in found.items():
                     writers[name].add(values, lengths)
                 truncated.add(cut)
@@ -153,7 +162,7 @@ class Encoder:
         for name, dtype in self._dtypes.items():
             rows = found[name]
             lengths = np.fromiter(map(len, rows), np.int64, len(rows))
-            parts[name] = np.concatenate(rows).astype(dtype), lengths
+            parts[name] = np.concatenate(rows).astype(dtype, copy=False), lengths
         return parts, np.array(truncated, bool)
 
 
@@ -174,11 +183,11 @@ class _Encoders:
         while not self._free.empty():
             self._free.get().end()
 
-    def encode(self, columns: Sequence[Texts]) -> Iterator[_Part]:
+    def encode(self, columns: Sequence[Texts], at_a_time: int) -> Iterator[_Part]:
         """Yields the encoded rows in their order."""
         with ThreadPoolExecutor(self._count) as threads:
             ahead: collections.deque[Future] = collections.deque()
-            for first, last in _bounds(columns):
+            for first, last in _bounds(columns, at_a_time):
                 parts = [column.part(first, last) for column in columns]
                 ahead.append(threads.submit(self._encoded, parts))
                 if len(ahead) > 2 * self._count:
@@ -194,11 +203,11 @@ class _Encoders:
             self._free.put(worker)
 
 
-def _bounds(columns: Sequence[Texts]) -> Iterator[tuple[int, int]]:
+def _bounds(columns: Sequence[Texts], at_a_time: int) -> Iterator[tuple[int, int]]:
     """The first row of each part, and that of the next: some rows, or texts of some size."""
     first, rows = 0, len(columns[0])
     while first < rows:
-        last = min(first + _PART, rows)
+        last = min(first + at_a_time, rows)
         for column in columns:
             sizes = np.cumsum(column.ends[first:last] - column.starts[first:last])
             last = min(last, first + 1 + int(np.searchsorted(sizes, _PART_BYTES)))

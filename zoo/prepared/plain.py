@@ -25,8 +25,8 @@ def stream_of(plain: PlainText, tokenizer: Tokenizer) -> tuple[np.ndarray, bytes
     if store is None or not isinstance(plain, MappedText) or not are_prepared([plain.lines]):
         return token_stream(plain, tokenizer), b""
     found = encoded(
-        store, EncodeLines(tokenizer.to_files()), [plain.lines], [InputSpec(name="ids")],
-        vocab_size=tokenizer.vocab_size, progress=lambda done: None,
+        store, EncodeLines(tokenizer.to_files(), tokenizer.vocab_size), [plain.lines],
+        [InputSpec(name="ids")], progress=lambda done: None,
     ).columns["ids"]
     if len(found.values) < 2:
         raise InputError(f"{plain.path}: expected at least two tokens, got {len(found.values)}.")
@@ -39,9 +39,11 @@ class EncodeLines(Job):
 
     Attributes:
         files: of the tokenizer.
+        vocab_size: see `Job`.
     """
 
     files: Mapping[str, bytes]
+    vocab_size: int
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:

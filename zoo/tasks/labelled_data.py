@@ -13,7 +13,8 @@ from keras_transformer.zoo.data.rows import Examples, drawn_rows
 from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.prepared.context import current_store
-from keras_transformer.zoo.prepared.encode import EncodeRows, are_prepared, encoded
+from keras_transformer.zoo.prepared.encode import EncodeRows, encoded
+from keras_transformer.zoo.prepared.media import prepared_columns
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
 
@@ -140,14 +141,15 @@ class LabelledData:
         self, part: Examples, modality: Modality, report: Report | None = None
     ) -> Features:
         rows, pairs = self.task.rows(part)
-        columns, store = [rows] if pairs is None else [rows, pairs], current_store()
         # Pieces that are drawn anew in each epoch are not prepared.
-        if store is not None and are_prepared(columns) and modality is self.modality:
+        store = current_store() if modality is self.modality else None
+        if store is not None and (prepared := prepared_columns(store, modality, rows, pairs)):
+            columns, at_a_time = prepared
             told = report or Report()
             return encoded(
                 store, EncodeRows.of(modality), columns, modality.inputs(pair=pairs is not None),
-                vocab_size=modality.text.tokenizer.vocab_size,
                 progress=lambda done: told.reading(part.path, done, len(rows)),
+                at_a_time=at_a_time,
             )
         if report is None or modality.is_text:
             return modality.encode(rows, pairs)

@@ -229,8 +229,9 @@ class TranslationData:
             return encode_pairs(pairs, source, target, self.max_length, self.task.labels)
         own = Text(tokenizer=source, target_tokenizer=target, max_length=self.max_length)
         found = encoded(
-            store, EncodePairs(own.files(), self.max_length), columns, _SPECS,
-            vocab_size=max(source.vocab_size, target.vocab_size), progress=lambda done: None,
+            store,
+            EncodePairs(own.files(), self.max_length, max(source.vocab_size, target.vocab_size)),
+            columns, _SPECS, progress=lambda done: None,
         )  # fmt: skip
         read = {name: found.columns[name] for name in ("source_ids", "ids")}
         return read, found.columns["targets"], found.truncated
@@ -243,10 +244,12 @@ class EncodePairs(Job):
     Attributes:
         files: of the `Text` of both tokenizers.
         max_length: see `encode_pairs`.
+        vocab_size: see `Job`.
     """
 
     files: Mapping[str, bytes]
     max_length: int
+    vocab_size: int
 
     @functools.cached_property
     def _text(self) -> Text:

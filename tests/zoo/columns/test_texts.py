@@ -1,6 +1,5 @@
 """Texts and labels without an object for each."""
 
-import numpy as np
 import pytest
 
 from keras_transformer.zoo.columns.texts import Coded, Texts, joined
@@ -9,10 +8,7 @@ ROWS = ["a", "", "é\u2028", "\ud800", "tab\tand more", "z"]
 
 
 def texts(rows=ROWS, key="k"):
-    data = [row.encode("utf-8", "surrogatepass") for row in rows]
-    ends = np.cumsum([len(one) for one in data], dtype=np.int64)
-    starts = ends - [len(one) for one in data]
-    return Texts(np.frombuffer(b"".join(data), np.uint8), starts, ends, key)
+    return Texts.of(rows, key)
 
 
 def test_texts_are_a_sequence():

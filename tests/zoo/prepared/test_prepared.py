@@ -16,7 +16,9 @@ from keras_transformer.zoo.data.plain_text import (
 )
 from keras_transformer.zoo.data.sources import read_source
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.modalities.text import Text
+from keras_transformer.zoo.models.catalog import get_config
 from keras_transformer.zoo.prepared import encode, writers
 from keras_transformer.zoo.prepared.context import current_store, prepared_in
 from keras_transformer.zoo.prepared.plain import stream_of
@@ -66,7 +68,7 @@ def batches_of(task, source, pair):
 @pytest.mark.parametrize("pair", [False, True])
 @pytest.mark.parametrize("suffix", [".tsv", ".jsonl.gz"])
 def test_batches_are_those_of_the_files(tmp_path, rows, suffix, pair, monkeypatch):
-    monkeypatch.setattr(encode, "_PART", 64)
+    monkeypatch.setattr(encode, "_PART_BYTES", 1000)
     source = written(tmp_path, rows, suffix)
     task = Classification(pair=pair)
     own, expected = batches_of(task, source, pair)
@@ -204,7 +206,7 @@ def lines_of(folder, rng):
 
 @pytest.mark.parametrize("kind", ["bytes", "characters", "wordpiece"])
 def test_streams_are_those_of_the_text(tmp_path, kind, monkeypatch):
-    monkeypatch.setattr(encode, "_PART", 20)
+    monkeypatch.setattr(encode, "_PART_BYTES", 200)
     source = lines_of(tmp_path, np.random.default_rng(1))
     own = load_plain_text(source)
     config = TokenizerConfig(kind=kind)
@@ -246,7 +248,7 @@ def test_blank_text_is_refused(tmp_path):
 
 
 def test_translations_are_those_of_the_files(tmp_path, rows, monkeypatch):
-    monkeypatch.setattr(encode, "_PART", 64)
+    monkeypatch.setattr(encode, "_PART_BYTES", 1000)
     full = [(f"{one} x", f"{two} y", label) for one, two, label in rows]
     source = written(tmp_path, full, ".tsv")
     task, columns = Translation(), {"source": "text", "target": "second"}
@@ -267,3 +269,42 @@ def test_translations_are_those_of_the_files(tmp_path, rows, monkeypatch):
             np.testing.assert_array_equal(one.inputs[name], other.inputs[name])
         np.testing.assert_array_equal(one.targets, other.targets)
     assert np.count_nonzero(own._encoded_train[2]) == np.count_nonzero(prepared._encoded_train[2])
+
+
+@pytest.mark.parametrize("kind", ["image", "audio"])
+def test_media_are_those_of_the_files(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    if kind == "image":
+        pillow = pytest.importorskip("PIL.Image")
+    else:
+        soundfile = pytest.importorskip("soundfile")
+    for number in range(23):
+        folder = tmp_path / "rows" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        if kind == "image":
+            pixels = rng.integers(0, 256, (9 + number % 3, 8, 3), np.uint8)
+            pillow.fromarray(pixels).save(folder / f"{number}.png")
+        else:
+            samples = rng.normal(0, 0.1, 1600 + 100 * number)
+            soundfile.write(folder / f"{number}.wav", samples, 16000)
+    size = {"height": 8, "width": 8, "patch": 4} if kind == "image" else {}
+    named = "vit_tiny" if kind == "image" else "kwt_tiny"
+    settings = {**get_config(named).modality_settings, **size}
+    modality = modality_named(kind).from_files({}, max_length=64, settings=settings)
+    task, made = Classification(modality=kind), []
+    for least in (10**9, 0):
+        with prepared_in(tmp_path / "data", least):
+            task, train, _ = task.read_parts(str(tmp_path / "rows"), str(tmp_path / "rows"))
+            data = task.run_data(train, train, modality)
+            made.append(list(data.batches(batch_tokens=512, bucket=4, seed=3).epoch(0)))
+    assert len(made[0]) == len(made[1]) and len(list((tmp_path / "data").glob("rows-*"))) == 1
+    for one, other in zip(*made, strict=True):
+        for name, array in one.inputs.items():
+            np.testing.assert_array_equal(array, other.inputs[name])
+            assert array.dtype == other.inputs[name].dtype
+        np.testing.assert_array_equal(one.targets, other.targets)
+    # A changed file is another row.
+    file = next((tmp_path / "rows" / "a").iterdir())
+    file.write_bytes(file.read_bytes())
+    with prepared_in(tmp_path / "data", 0, missing="refuse"), pytest.raises(InputError):
+        task.run_data(train, train, modality).batches(batch_tokens=512, bucket=4, seed=3)
