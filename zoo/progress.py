@@ -29,7 +29,7 @@ class Report:
         """An epoch is done and validated."""
 
     def reading(self, path: Path | str, done: int, rows: int) -> None:
-        """`done` of the `rows` of a file, such as images, are decoded."""
+        """`done` of the `rows` of a file are decoded or encoded, or of its bytes are read."""
 
     def cut(self, path: Path | str, rows: int, num_cut: int, longest: str) -> None:
         """`num_cut` of a file's `rows` are longer than the model's `longest` and were truncated."""

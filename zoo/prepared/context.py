@@ -2,19 +2,16 @@
 
 import contextlib
 import contextvars
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from keras_transformer.zoo.data.plain_text import MappedText, read_large_text
 from keras_transformer.zoo.data.sources import read_large
 from keras_transformer.zoo.data.tables import Table
-from keras_transformer.zoo.prepared.store import LARGE, Store
+from keras_transformer.zoo.prepared.store import LARGE, Store, size_of
 from keras_transformer.zoo.prepared.table import prepared_table
 from keras_transformer.zoo.prepared.text import prepared_text
 from keras_transformer.zoo.storage.temporary import temporary_folder
-
-# Bytes of text in a byte of a file, by its suffix, about.
-_TIMES = {".gz": 5, ".parquet": 3}
 
 _current: contextvars.ContextVar[Store | None] = contextvars.ContextVar("store", default=None)
 
@@ -26,28 +23,29 @@ def current_store() -> Store | None:
 
 @contextlib.contextmanager
 def prepared_in(
-    folder: Path | None, least: int = LARGE, *, missing: str = "make"
-) -> Iterator[None]:
+    folder: Path | None, least: int = LARGE, *, missing: str = "make",
+    told: Callable[[Path | str, int, int], None] | None = None,
+) -> Iterator[None]:  # fmt: skip
     """Prepares tables of many rows in a folder meanwhile.
 
     Args:
         folder: folder; None for one of this process that is removed at the end.
-        least, missing: see `Store`.
+        least, missing, told: see `Store`.
     """
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder, missing = stack.enter_context(temporary_folder()), "make"
-        store = Store(folder, least, missing=missing)
+        store = Store(folder, least, missing=missing, told=told)
 
         def read(
             source: str | Path, files: Sequence[Path], texts: Sequence[str], others: Sequence[str]
         ) -> Table | None:
-            if _size(files) < store.least:
+            if size_of(files) < store.least:
                 return None
             return prepared_table(store, source, files, texts, others)
 
         def read_text(source: str | Path, files: Sequence[Path]) -> MappedText | None:
-            return None if _size(files) < store.least else prepared_text(store, source, files)
+            return None if size_of(files) < store.least else prepared_text(store, source, files)
 
         tokens = [
             (_current, _current.set(store)), (read_large, read_large.set(read)),
@@ -58,9 +56,3 @@ def prepared_in(
         finally:
             for variable, token in tokens:
                 variable.reset(token)
-
-
-def _size(files: Sequence[Path]) -> int:
-    """The size of the text in files, about, in bytes."""
-    there = (file for file in files if file.is_file())
-    return sum(file.stat().st_size * _TIMES.get(file.suffix, 1) for file in there)

@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.data.tables import Table, column, parts_of
-from keras_transformer.zoo.prepared.store import Store
+from keras_transformer.zoo.prepared.store import Store, size_of
 from keras_transformer.zoo.prepared.writers import (
     ArrayWriter,
     LabelsWriter,
@@ -39,7 +39,12 @@ def prepared_table(
         "files": [[file_digest(file), kind] for file, kind in zip(files, kinds, strict=True)],
         "texts": list(texts), "others": list(others),
     }  # fmt: skip
-    folder, _ = store.entry("table", key, lambda at: _write(at, files, texts, others))
+    size = max(1, size_of(files))
+
+    def told(done: int | None) -> None:
+        store.told(path, size if done is None else min(done, size - 1), size)
+
+    folder, _ = store.entry("table", key, lambda at: _write(at, files, texts, others, told))
     lines = mapped(folder / "lines", "int64")
     starts = mapped(folder / "starts", "int64").tolist()
     known = json.loads((folder / "columns").read_text())
@@ -56,8 +61,9 @@ def prepared_table(
 
 
 def _write(
-    folder: Path, files: Sequence[Path], texts: Sequence[str], others: Sequence[str]
-) -> None:
+    folder: Path, files: Sequence[Path], texts: Sequence[str], others: Sequence[str],
+    told: Callable[[int | None], None],
+) -> None:  # fmt: skip
     with contextlib.ExitStack() as opened:
 
         def open_writer(kind: type, *arguments: Any) -> Any:
@@ -66,7 +72,7 @@ def _write(
         lines = open_writer(ArrayWriter, folder / "lines", "int64")
         starts = open_writer(ArrayWriter, folder / "starts", "int64")
         writers: dict[str, TextsWriter | LabelsWriter] = {}
-        rows, integers, unit = 0, {*texts, *others}, "line"
+        rows, integers, unit, done = 0, {*texts, *others}, "line", 0
         for file in files:
             starts.add([rows])
             for part in parts_of(file):
@@ -79,9 +85,12 @@ def _write(
                         for place, name in enumerate(names)
                     }
                 for name, writer in writers.items():
-                    writer.add(column(part, name))
+                    writer.add(cells := column(part, name))
+                    done += sum(map(len, cells))
+                told(done)
                 lines.add(part.lines)
                 rows, unit = rows + len(part.lines), part.unit
                 integers &= part.integers
+    told(None)
     described = {"names": list(writers), "integers": sorted(integers), "unit": unit}
     (folder / "columns").write_text(json.dumps(described))

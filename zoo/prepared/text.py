@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_transformer.zoo.data.plain_text import MappedText
 from keras_transformer.zoo.data.text_files import decoded_blocks, plain_lines
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.prepared.store import Store
+from keras_transformer.zoo.prepared.store import Store, size_of
 from keras_transformer.zoo.prepared.writers import TextsWriter, read_column
 from keras_transformer.zoo.recipe.training_data import file_digest
 
@@ -18,14 +18,17 @@ def prepared_text(store: Store, path: Path | str, files: Sequence[Path]) -> Mapp
     Raises:
         FileNotFoundError, InputError: see `load_plain_text`.
     """
+    size = max(1, size_of(files))
 
     def write(folder: Path) -> None:
-        is_blank = True
+        is_blank, done = True, 0
         with contextlib.closing(TextsWriter(folder, "lines")) as writer:
             for place, file in enumerate(files):
                 for block in decoded_blocks(file):
                     text = plain_lines(block)
                     is_blank = is_blank and not text.strip()
+                    done += len(text)
+                    store.told(path, min(done, size - 1), size)
                     if not text:
                         continue
                     lines = text.split("\n")
@@ -33,6 +36,7 @@ def prepared_text(store: Store, path: Path | str, files: Sequence[Path]) -> Mapp
                     is_last = place == len(files) - 1
                     last = [lines[-1] + ("" if is_last else "\n")] if lines[-1] else []
                     writer.add([*ended, *last])
+        store.told(path, size, size)
         if is_blank:
             raise InputError(f"{path}: expected text, the file is empty.")
 

@@ -112,12 +112,13 @@ def preparing(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     def reading(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         given = signature.bind(*args, **kwargs).arguments
         out, folder = given.get("out"), given.get("prepared")
+        told = (given.get("report") or Report()).reading
         if folder is not None:
             missing = "make" if is_only_preparing() else "refuse"
-            prepares = prepared_in(Path(folder), 0, missing=missing)
+            prepares = prepared_in(Path(folder), 0, missing=missing, told=told)
         else:
             folder = None if out is None else states_of(out) / _DATA
-            prepares = prepared_in(folder, missing="make" if is_writer() else "wait")
+            prepares = prepared_in(folder, missing="make" if is_writer() else "wait", told=told)
         with prepares:
             return run(*args, **kwargs)
 
