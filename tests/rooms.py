@@ -125,11 +125,12 @@ ROOMS = {
         "zoo.worker", "numpy",
     ),
     "zoo.losses": Room("zoo.answering zoo.data zoo.errors", "keras"),
+    "zoo.augmentation": Room("zoo.data zoo.errors zoo.modalities", "keras numpy"),
     "zoo.tasks": Room(
-        "zoo.answering zoo.columns zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits "
-        "zoo.losses zoo.modalities zoo.models zoo.models.running zoo.numerals zoo.outputs "
-        "zoo.predictor zoo.prepared zoo.progress zoo.scope zoo.suited zoo.tabular zoo.tokenizers "
-        "zoo.vocabularies",
+        "zoo.answering zoo.augmentation zoo.columns zoo.data zoo.errors zoo.evaluation "
+        "zoo.generation zoo.logits zoo.losses zoo.modalities zoo.models zoo.models.running "
+        "zoo.numerals zoo.outputs zoo.predictor zoo.prepared zoo.progress zoo.scope zoo.suited "
+        "zoo.tabular zoo.tokenizers zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.tasks.tagging": Room(
@@ -197,7 +198,6 @@ ROOMS = {
     "zoo.named": Room(
         "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
     ),
-    "zoo.augmentation": Room("zoo.data zoo.errors zoo.modalities", "keras numpy"),
     "zoo.training.several": Room(
         "zoo.errors zoo.layer_names zoo.modalities zoo.models zoo.ways", "keras"
     ),

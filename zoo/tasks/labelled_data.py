@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_transformer.zoo.augmentation.pieces import DroppedPieces
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pair_batches import PairBatches
 from keras_transformer.zoo.data.rows import Examples, drawn_rows
 from keras_transformer.zoo.logits import finite
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.prepared.context import current_store
-from keras_transformer.zoo.prepared.encode import EncodeRows, encoded
+from keras_transformer.zoo.prepared.encode import EncodeRows, are_prepared, encoded
 from keras_transformer.zoo.prepared.media import prepared_columns
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
@@ -51,7 +52,7 @@ class LabelledData:
 
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
-    ) -> Batches | PairBatches | SampledBatches:
+    ) -> Batches | PairBatches | SampledBatches | DroppedPieces:
         weights = self.train.weights
 
         def of(found: Features, epoch: int = 0) -> Batches | PairBatches:
@@ -64,6 +65,10 @@ class LabelledData:
         if piece_dropout:
             tokenizer = PieceDropout(self.modality.tokenizer, piece_dropout)
             text = dataclasses.replace(self.modality, tokenizer=tokenizer)
+            if current_store() is not None and are_prepared([self.task.rows(self.train)[0]]):
+                return self._dropped(
+                    self.batches(batch_tokens=batch_tokens, bucket=bucket, seed=seed), text, seed
+                )
 
             def sample(epoch: int) -> Batches:
                 tokenizer.seed(seed, epoch)
@@ -73,6 +78,19 @@ class LabelledData:
         if weights is not None:
             return SampledBatches(lambda epoch: of(self._encoded_train, epoch))
         return of(self._encoded_train)
+
+    def _dropped(self, batches: Any, text: Any, seed: int) -> DroppedPieces:
+        """Batches of many rows, split into other pieces one by one."""
+        rows, pairs = self.task.rows(self.train)
+
+        def encode(index: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+            text.tokenizer.seed(int(rng.integers(2**63)))
+            second = None if pairs is None else [pairs[row] for row in index]
+            return text.encode([rows[row] for row in index], second).of(self._inputs)
+
+        return DroppedPieces(
+            batches, encode, rate=text.tokenizer.rate, longest=text.max_length, seed=seed
+        )
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
         targets = self.validation.targets

@@ -38,7 +38,8 @@ class RunData(Protocol):
 
         Args:
             batch_tokens, bucket, seed: see `Batches`.
-            piece_dropout: see `PieceDropout`; above 0, rows are encoded again in every epoch.
+            piece_dropout: see `PieceDropout`; above 0, rows are encoded again in every epoch, those
+                of prepared data batch by batch, see `DroppedPieces`.
         """
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":

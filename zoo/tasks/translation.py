@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from keras_transformer.zoo.data.batches import NO_TARGET, Batches, SampledBatches
+from keras_transformer.zoo.augmentation.pieces import DroppedPieces
+from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs, pairs_of
 from keras_transformer.zoo.data.rows import drawn_rows
 from keras_transformer.zoo.data.sources import Source, read_source
@@ -15,13 +16,12 @@ from keras_transformer.zoo.evaluation.metric import Metric
 from keras_transformer.zoo.evaluation.significance import Answers, bleu_of_rows
 from keras_transformer.zoo.evaluation.text_metrics import text_metrics
 from keras_transformer.zoo.generation.text import TextGenerator
-from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.prepared.context import current_store
-from keras_transformer.zoo.prepared.encode import Job, are_prepared, encoded, hashes
+from keras_transformer.zoo.prepared.encode import are_prepared, encoded
+from keras_transformer.zoo.prepared.pairs import PAIR_SPECS, EncodePairs, encode_pairs
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tasks.generating import AS_WRITTEN, VALIDATION_TOKENS, GeneratingTask
-from keras_transformer.zoo.tokenizers.target_language import encode_sources
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, pad_rows
 from keras_transformer.zoo.vocabularies.piece_dropout import PieceDropout
 
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     import keras
 
 NUM_PROBES = 64
-_SPECS = (
-    InputSpec(name="source_ids"), InputSpec(name="ids"),
-    InputSpec(name="targets", padding=NO_TARGET),
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -157,7 +153,7 @@ class TranslationData:
 
     def batches(
         self, *, batch_tokens: int, bucket: int, seed: int, piece_dropout: float = 0.0
-    ) -> Batches | SampledBatches:
+    ) -> Batches | SampledBatches | DroppedPieces:
         weights = self.train.weights
 
         def of(found, epoch: int = 0) -> Batches:
@@ -174,6 +170,10 @@ class TranslationData:
         source = PieceDropout(self.source, piece_dropout)
         target = PieceDropout(self.target, piece_dropout)
 
+        if current_store() is not None and are_prepared((self.train.sources, self.train.targets)):
+            plain = self.batches(batch_tokens=batch_tokens, bucket=bucket, seed=seed)
+            return self._dropped(plain, source, target, seed)
+
         def sample(epoch: int) -> Batches:
             source.seed(seed, epoch, "source")
             target.seed(seed, epoch, "target")
@@ -182,6 +182,24 @@ class TranslationData:
             )
 
         return SampledBatches(sample)
+
+    def _dropped(
+        self, batches: Any, source: PieceDropout, target: PieceDropout, seed: int
+    ) -> DroppedPieces:
+        """Batches of many pairs, split into other pieces one by one."""
+
+        def encode(index: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+            source.seed(int(rng.integers(2**63)), "source")
+            target.seed(int(rng.integers(2**63)), "target")
+            pairs = self.train.take(index)
+            columns, targets, _ = encode_pairs(
+                pairs, source, target, self.max_length, self.task.labels
+            )
+            return {**columns, "targets": targets}
+
+        return DroppedPieces(
+            batches, encode, rate=source.rate, longest=self.max_length, seed=seed
+        )
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":
         columns, targets, _ = self._encoded_validation
@@ -231,40 +249,10 @@ class TranslationData:
         found = encoded(
             store,
             EncodePairs(own.files(), self.max_length, max(source.vocab_size, target.vocab_size)),
-            columns, _SPECS, progress=lambda done: None,
+            columns, PAIR_SPECS, progress=lambda done: None,
         )  # fmt: skip
         read = {name: found.columns[name] for name in ("source_ids", "ids")}
         return read, found.columns["targets"], found.truncated
-
-
-@dataclasses.dataclass(frozen=True)
-class EncodePairs(Job):
-    """Encodes pairs for teacher forcing, see `encode_pairs`.
-
-    Attributes:
-        files: of the `Text` of both tokenizers.
-        max_length: see `encode_pairs`.
-        vocab_size: see `Job`.
-    """
-
-    files: Mapping[str, bytes]
-    max_length: int
-    vocab_size: int
-
-    @functools.cached_property
-    def _text(self) -> Text:
-        return Text.from_files(self.files, max_length=self.max_length, settings={})
-
-    def encode(self, *columns: list[str]) -> tuple[dict[str, list[np.ndarray]], list[bool]]:
-        sources, targets = columns
-        pairs = SentencePairs(sources=sources, targets=targets, path="")
-        read, written, cut = encode_pairs(
-            pairs, self._text.tokenizer, _writer(self._text), self.max_length
-        )
-        return {**read, "targets": written}, cut
-
-    def key(self) -> Any:
-        return [self.max_length, hashes(self.files)]
 
 
 def translations(
@@ -289,31 +277,3 @@ def translations(
         for row, one in zip(rows, written, strict=True):
             texts[row] = one.text
     return texts
-
-
-def encode_pairs(
-    pairs: SentencePairs,
-    source: Tokenizer,
-    target: Tokenizer,
-    max_length: int,
-    known: Sequence[str] = (),
-) -> tuple[dict[str, list[np.ndarray]], list[np.ndarray], list[bool]]:
-    """Encodes pairs for teacher forcing.
-
-    Args:
-        pairs: pairs to encode.
-        source, target: tokenizers.
-        max_length: maximum number of tokens of a source and of a target, [SEP] included; longer
-            ones are truncated.
-        known: target languages, if there are several.
-
-    Returns:
-        The columns `source_ids` (a source and [SEP]) and `ids` ([CLS] and a target), the targets
-        (a target and [SEP]), and for each row whether either side was truncated.
-    """
-    read = encode_sources(source, pairs.sources, max_length, known, pairs.languages)
-    # [CLS] adds no position: [SEP] is predicted where the last token is read.
-    written = target.encode_sequences(pairs.targets, max_length=max_length + 1, begin=True)
-    columns = {"source_ids": read.ids, "ids": [row[:-1] for row in written.ids]}
-    cut = [bool(a or b) for a, b in zip(read.truncated, written.truncated, strict=True)]
-    return columns, [row[1:] for row in written.ids], cut

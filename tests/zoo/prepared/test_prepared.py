@@ -308,3 +308,45 @@ def test_media_are_those_of_the_files(tmp_path, kind):
     file.write_bytes(file.read_bytes())
     with prepared_in(tmp_path / "data", 0, missing="refuse"), pytest.raises(InputError):
         task.run_data(train, train, modality).batches(batch_tokens=512, bucket=4, seed=3)
+
+
+@pytest.mark.parametrize(
+    "task", [Classification(pair=True), Translation()], ids=["pairs", "translation"]
+)
+def test_words_are_split_anew_batch_by_batch(tmp_path, rows, task):
+    """Many rows have other pieces, which spell the same; some have no room for them."""
+    full = [(f"{one} x", f"{two} y", label) for one, two, label in rows]
+    source = written(tmp_path, full, ".tsv")
+    is_pair = task.name == "classification"
+    columns = {"text": "text", "text_pair": "second"} if is_pair else {
+        "source": "text", "target": "second"
+    }
+    words = learn_vocabulary([one for one, _, _ in full], 90, TokenizerConfig())
+    text = Text(tokenizer=Tokenizer(TokenizerConfig(), words), max_length=200)
+    with prepared_in(tmp_path / "data", 0):
+        task, train, _ = task.read_parts(source, source, columns)
+        data = task.run_data(train, train, text)
+        options = {"batch_tokens": 256, "bucket": 4, "seed": 3}
+        plain, dropped = data.batches(**options), data.batches(**options, piece_dropout=0.1)
+    first, second = (list(dropped.epoch(epoch)) for epoch in range(2))
+    shapes = {one.inputs["ids"].shape for one in dropped.one_of_each_shape()}
+    assert {one.inputs["ids"].shape for one in [*first, *second]} == shapes
+    again = list(dropped.epoch(1, start=2))
+    changed = kept = 0
+    for one, other in zip(second[2:], again, strict=True):
+        np.testing.assert_array_equal(one.inputs["ids"], other.inputs["ids"])
+    for before, after in zip(plain.epoch(0), first, strict=True):
+        np.testing.assert_array_equal(before.index, after.index)
+        for row in range(len(before.index)):
+            was, now = (one.inputs["ids"][row] for one in (before, after))
+            assert text.tokenizer.decode(was) == text.tokenizer.decode(now)
+            is_same = np.array_equal(was, now[: len(was)]) and not now[len(was) :].any()
+            changed, kept = changed + (not is_same), kept + is_same
+            if not is_pair:
+                # What is read and what is to be written are of one cut.
+                length = np.count_nonzero(now)
+                np.testing.assert_array_equal(now[1:length], after.targets[row][: length - 1])
+                assert (after.targets[row][length:] == -1).all()
+    assert changed > 50 and kept > 0
+    assert dropped.fingerprint() != plain.fingerprint()
+    assert dropped.largest()[1] > plain.largest()[1]
