@@ -32,6 +32,9 @@ FIELDS = {
     "patience": "Epochs without a better validation metric until the run stops; 0 for never.",
     "batch_tokens": "Batch size in tokens, padding included.",
     "bucket": "Divisor of padded lengths.",
+    "loss_chunk": "Number of tokens whose logits over the vocabulary are held at once in training "
+    "(language-modeling, masked-language-modeling, translation, transcription), which changes the "
+    "loss only in its rounding; 0 for those of a whole batch.",
     "rows_multiple": "Divisor of the number of rows of each batch, but of one of each length; the "
     "replicas of --distribute have to divide it (8 there by default).",
     "label_smoothing": "Share of the target spread over all classes or tokens (0.1 for a "
@@ -94,6 +97,9 @@ SWITCHES = (
      "Whether the probabilities of a classification are calibrated on the validation data (the "
      "default)."),
     ("xla", "--xla", "--no-xla", "Whether steps are compiled with XLA (by default not)."),
+    ("remat", "--remat", "--no-remat",
+     "Whether training computes the insides of the blocks twice rather than hold them: less memory "
+     "for about a third more time (by default not)."),
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from keras_transformer.masks import (
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import make_position_bias
 from keras_transformer.quantization import QuantizedLayer, QuantPoint
+from keras_transformer.rematerialized import rematerialized
 from keras_transformer.room import CACHE_NAMES, within
 
 # Arguments that a stack passes to its blocks and does not read itself.
@@ -80,6 +81,8 @@ class _Stack(QuantizedLayer):
 
         self.blocks = [block(0)] * num_layers if shared else [block(i) for i in range(num_layers)]
         self.running = range(num_layers)
+        # Whether training computes the insides of blocks again for the gradients.
+        self.remat = False
         self.final_norm = None
         if pre_norm:
             # Logits alone read what a decoder writes.
@@ -109,6 +112,11 @@ class _Stack(QuantizedLayer):
             yield
         finally:
             self.running = before
+
+    def _run(self, i, *inputs, training, **tensors):
+        if self.remat and training:
+            return rematerialized(self.blocks[i], *inputs, training=training, **tensors)
+        return self.blocks[i](*inputs, training=training, **tensors)
 
     def compute_mask(self, inputs, previous_mask):
         return token_mask(inputs, previous_mask)
@@ -204,7 +212,7 @@ class Encoder(_Stack):
         biases = bias, self._windowed(bias, length, length, 0)
         x = inputs if mask is None else _without_mask(inputs)
         for i in self.running:
-            x = self.blocks[i](x, bias=biases[self._is_local(i)], training=training)
+            x = self._run(i, x, bias=biases[self._is_local(i)], training=training)
         return self._finish(x, training)
 
     def compute_output_shape(self, input_shape):
@@ -284,8 +292,8 @@ class Decoder(_Stack):
             memory = None if memory is None else _without_mask(memory)
         x, new_cache = inputs if mask is None else _without_mask(inputs), []
         for i in self.running:
-            x = self.blocks[i](
-                x, memory, bias=biases[self._is_local(i)], memory_bias=memory_bias,
+            x = self._run(
+                i, x, memory, bias=biases[self._is_local(i)], memory_bias=memory_bias,
                 training=training, cache=None if cache is None else cache[i],
                 cache_index=cache_index,
                 memory_cache=None if memory_cache is None else memory_cache[i],

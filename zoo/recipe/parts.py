@@ -254,6 +254,10 @@ class Training(Part):
         calibrate: whether the probabilities of classes are calibrated on the validation data, see
             `Classification.temperature`.
         xla: whether steps are compiled with XLA.
+        loss_chunk: number of tokens whose logits over a vocabulary are held at once in training,
+            see `ChunkedLoss`; 0 for all of a batch.
+        remat: whether training computes what is inside the blocks again for the gradients, rather
+            than hold it, see `rematerialized`.
         seed: seed of the initial weights, dropout and the order of rows.
         save_every: steps between saved states to resume from; each epoch's end is saved too.
         freeze: path patterns of the weights that stay as they are, see `adaptation.freezing`.
@@ -272,6 +276,8 @@ class Training(Part):
     dtype: str = option("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
     calibrate: bool = option(True, of_task=True)
     xla: bool = False
+    loss_chunk: int = 0
+    remat: bool = False
     seed: int = 0
     save_every: int = option(1000, above_zero=True)
     freeze: str = ""

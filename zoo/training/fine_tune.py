@@ -41,6 +41,8 @@ DEFAULTS = {
     "steps": 0,
     "dtype": "float32",
     "xla": False,
+    "loss_chunk": 0,
+    "remat": False,
     "distill": None,
     "freeze": "",
     "layer_decay": 1.0,
@@ -115,6 +117,11 @@ class Retraining:
     rows: dict[str, Rows] = dataclasses.field(init=False)
 
     def __post_init__(self):
+        for name in ("loss_chunk", "remat"):
+            if value := getattr(self.recipe.training, name):
+                raise InputError(
+                    f"Expected no {name} for a model that is trained on, got {name}={value}."
+                )
         self.report = self.report or default_report()
         self.folder = working_folder(self.out, resume=self.resume, overwrite=self.overwrite)
         self.origin = self.origin or self.checkpoint

@@ -1,4 +1,4 @@
-"""The learner of a model of several tasks, with the teachers that their table names."""
+"""The learners of models that are trained within others, such as that of several tasks."""
 
 import keras
 
@@ -11,19 +11,34 @@ from keras_transformer.zoo.tasks.matching.contrastive_data import ContrastiveDat
 from keras_transformer.zoo.tasks.multi_task.learner import MultiTaskLearner
 from keras_transformer.zoo.tasks.multi_task.multi_data import MultiData
 from keras_transformer.zoo.tasks.run_data import RunData
+from keras_transformer.zoo.training.memory.chunked_learner import ChunkedLearner
 
 
 def learner_of(
-    model: keras.Model, config: TransformerConfig, data: RunData
+    model: keras.Model, config: TransformerConfig, data: RunData, loss_chunk: int = 0
 ) -> keras.Model | None:
     """Returns the model that a run's steps train, see `Fit`; None for the model itself.
 
+    Args:
+        model, config: the model that is kept, and its config.
+        data: data of the run.
+        loss_chunk: the recipe's option of that name.
+
     Raises:
-        FileNotFoundError, InputError: if a teacher cannot be opened, or does not fit its task.
+        FileNotFoundError, InputError: if a teacher cannot be opened, or does not fit its task; or
+            if a task without a vocabulary has a loss in chunks.
     """
+    if isinstance(data, MaskedData):
+        return data.learner(model, config, loss_chunk)
+    if data.task.generates:
+        return ChunkedLearner(model, loss_chunk) if loss_chunk else None
+    if loss_chunk:
+        raise InputError(
+            "Expected loss_chunk only for a task that predicts tokens of a vocabulary, got "
+            f"loss_chunk={loss_chunk} for {data.task.name}."
+        )
     if not isinstance(data, MultiData):
-        has_own = isinstance(data, MaskedData | ContrastiveData)
-        return data.learner(model, config) if has_own else None
+        return data.learner(model, config) if isinstance(data, ContrastiveData) else None
     teachers = {}
     for name, entry in data.train.teachers.items():
         teacher = as_checkpoint(entry.teacher)

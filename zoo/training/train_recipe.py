@@ -34,6 +34,7 @@ from keras_transformer.zoo.training.chosen.configs import OWN_CONFIG, config_of,
 from keras_transformer.zoo.training.chosen.suited import suited, suited_to_start
 from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
+from keras_transformer.zoo.training.memory.remat import rematerialize
 from keras_transformer.zoo.training.multi_task import learner_of
 from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_data import (
@@ -188,10 +189,11 @@ def train_recipe(
     if rank := recipe.training.lora:
         add_adapters(model, rank, recipe.training.lora_layers)
     freeze(model, recipe.training.freeze)
+    rematerialize(model, recipe.training.remat)
     fit = Fit(
         model, data.task, recipe, batches, data.validator(), folder=folder,
         report=report, scalars=scalars, metric=deciding(data, report),
-        learner=learner_of(model, config, data),
+        learner=learner_of(model, config, data, recipe.training.loss_chunk),
     )  # fmt: skip
     if resume:
         fit.resume()

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_transformer.zoo.data.batches import NO_TARGET
+from keras_transformer.zoo.losses.chunked import ChunkedLoss
 from keras_transformer.zoo.losses.losses import TokenLoss
 from keras_transformer.zoo.models.build import build
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -23,20 +24,29 @@ class MaskedLearner(keras.Model):
     Args:
         model: encoder with a `masked` head.
         most: largest number of masked positions of a row.
+        loss_chunk: number of tokens whose logits are held at once; 0 for all.
     """
 
-    def __init__(self, model: keras.Model, most: int):
+    def __init__(self, model: keras.Model, most: int, loss_chunk: int = 0):
         super().__init__(name="masked_learner")
         self.encoder = model
         self._logits = _Logits(model, most)
+        self._loss_chunk = loss_chunk
+
+    def compile(self, *, loss: TokenLoss, **arguments) -> None:
+        if self._loss_chunk:
+            loss = ChunkedLoss(self._logits.table, self._loss_chunk, loss.label_smoothing)
+        super().compile(loss=loss, **arguments)
 
     def call(self, inputs, training=None):
         """Returns the vectors (B, T, D) of the last block."""
         return self._logits.vectors(inputs, training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        targets, logits = self._logits.at_targets(y, y_pred, training)
-        return super().compute_loss(x, targets, logits, sample_weight, training)
+        _, targets, outputs = self._logits.before(y, y_pred, training)
+        if not self._loss_chunk:
+            outputs = self._logits.of(outputs, training)
+        return super().compute_loss(x, targets, outputs, sample_weight, training)
 
 
 class ReplacedLearner(keras.Model):
@@ -75,7 +85,8 @@ class ReplacedLearner(keras.Model):
         ids = ops.cast(x["ids"], "int32")
         hidden = ops.where(is_masked, self.mask_id, ids)
         vectors = self._logits.vectors({"ids": hidden}, training)
-        places, expected, logits = self._logits.at(pieces, vectors, training)
+        places, expected, outputs = self._logits.before(pieces, vectors, training)
+        logits = self._logits.of(outputs, training)
         restored = self._restoring(expected, logits)
         drawn = self._drawn(ops.stop_gradient(logits))
         # Back in its place, by a sum over (B, P, T) of which one term is not 0.
@@ -102,13 +113,16 @@ class _Logits:
     Args:
         model: the model.
         most: number of positions of a row, P.
+
+    Attributes:
+        table: layer that makes the logits.
     """
 
     def __init__(self, model: keras.Model, most: int):
         layers = {layer.name: layer for layer in model.layers}
         self._most = most
         self._body = keras.Model(model.inputs, layers["encoder"].output)
-        self._head, self._table, self._point = (
+        self._head, self.table, self._point = (
             layers[name] for name in (HEAD, "token_embedding", "logits_point")
         )
 
@@ -116,19 +130,23 @@ class _Logits:
         """Returns the vectors (B, T, D) of the last block."""
         return self._body({"ids": inputs["ids"]}, training=training)
 
-    def at_targets(self, targets, vectors, training):
-        """Returns the targets (B, P) and the logits (B, P, V) of the positions that have one."""
-        return self.at(targets, vectors, training)[1:]
+    def before(self, targets, vectors, training):
+        """Returns the positions (B, P), first those with a target, these, and the head's vectors.
 
-    def at(self, targets, vectors, training):
-        """Returns the positions (B, P), first those with a target, these, and the logits."""
+        Args:
+            targets, vectors: targets (B, T) and the vectors (B, T, D) of the last block.
+        """
         targets = ops.cast(targets, "int32")
         _, places = ops.top_k(ops.cast(ops.not_equal(targets, NO_TARGET), "float32"), self._most)
         places = ops.cast(places, "int32")
         found = ops.take_along_axis(targets, places, axis=1)
         x = ops.take_along_axis(vectors, ops.expand_dims(places, -1), axis=1)
-        logits = self._table(self._head(x, training=training), logits=True)
-        return places, found, ops.cast(self._point(logits, training=training), "float32")
+        return places, found, self._head(x, training=training)
+
+    def of(self, vectors, training):
+        """Returns the logits (B, P, V) of the head's vectors (B, P, D)."""
+        logits = self.table(vectors, logits=True)
+        return ops.cast(self._point(logits, training=training), "float32")
 
 
 def generator_config(config: TransformerConfig) -> TransformerConfig:

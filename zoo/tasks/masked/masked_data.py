@@ -138,13 +138,24 @@ class MaskedData:
         """Number of tokens of a training block."""
         return self.modality.max_length - self._room + min(self._room, len(self._stream))
 
-    def learner(self, model: "keras.Model", config: TransformerConfig) -> "keras.Model":
-        """Returns what training steps train in place of the model, see `Fit`."""
+    def learner(
+        self, model: "keras.Model", config: TransformerConfig, loss_chunk: int = 0
+    ) -> "keras.Model":
+        """Returns what training steps train in place of the model, see `Fit`.
+
+        Raises:
+            InputError: if the logits of a generator, which writes by them, are to come in chunks.
+        """
         from keras_transformer.zoo.tasks.masked.learners import MaskedLearner, ReplacedLearner
 
         most = most_masked(self.task.mask_share, self.longest)
         if self.task.restores:
-            return MaskedLearner(model, most)
+            return MaskedLearner(model, most, loss_chunk)
+        if loss_chunk:
+            raise InputError(
+                "Expected loss_chunk to be 0 for objective=replaced, got "
+                f"loss_chunk={loss_chunk}."
+            )
         return ReplacedLearner(model, config, most, mask_id(self.modality.tokenizer))
 
     def validator(self) -> "Callable[[keras.Model], dict[str, Any]]":

@@ -1,0 +1,4 @@
+"""Training steps that need less memory.
+
+Imports layers, losses and models.
+"""
