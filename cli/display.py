@@ -7,7 +7,7 @@ stream's encoding lacks.
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +20,7 @@ from rich.text import Text
 
 from keras_transformer.zoo.printable import printable, printable_json
 from keras_transformer.zoo.progress import EPOCH_METRICS as EPOCH_METRICS
-from keras_transformer.zoo.progress import Report, epoch_line, loss_text
+from keras_transformer.zoo.progress import Report, epoch_line, loss_text, speed_text
 from keras_transformer.zoo.tabular import Tabular, cell
 from keras_transformer.zoo.tabular import words as words
 
@@ -82,6 +82,10 @@ class Progress(Report):
 
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         self._print(epoch_line(epoch, loss, metrics, is_best))
+
+    def speed(self, speed: Mapping[str, float]) -> None:
+        if speed:
+            self._print(speed_text(speed))
 
     def ended(self, out: Path | str) -> None:
         self.had_ended = True

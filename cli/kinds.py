@@ -106,6 +106,19 @@ class FileOrShare(click.ParamType):
         return self._data.convert(value, param, ctx) if share is None else share
 
 
+class LogFile(click.Path):
+    """The path of a log, whose suffix says how it is written."""
+
+    def __init__(self):
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        path = super().convert(value, param, ctx)
+        if path.suffix not in (".csv", ".jsonl"):
+            self.fail(f"Expected a name that ends with .csv or .jsonl, got {value!r}.", param, ctx)
+        return path
+
+
 EXISTING_FILE, EXISTING_DATA = ExistingFile(), ExistingData()
 
 

@@ -21,6 +21,7 @@ from keras_transformer.cli.kinds import (
     NUMBER,
     TEXT,
     IntegerRange,
+    LogFile,
 )
 from keras_transformer.edge.precision import ROUNDINGS
 from keras_transformer.zoo.recipe import RANGE_METHODS
@@ -240,4 +241,26 @@ tensorboard = partial(
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
     help="Folder for the training curves, for TensorBoard.",
+)
+log = partial(
+    click.option,
+    "--log",
+    type=LogFile(),
+    metavar="FILE",
+    help="File to which each value of the training curves is added as a line, .csv or .jsonl.",
+)
+profile = partial(
+    click.option,
+    "--profile",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder for a trace of the first steps, for TensorBoard or Perfetto.",
+)
+peak = partial(
+    click.option,
+    "--peak",
+    type=NUMBER,
+    metavar="TFLOPS",
+    help="Operations a second, in 10^12, that the devices can do together, of which the run says "
+    "its share.  [default: of some GPUs and TPUs in bfloat16, on JAX]",
 )

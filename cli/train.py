@@ -96,6 +96,9 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
 @options.overwrite()
 @options.resume()
 @options.tensorboard()
+@options.log()
+@options.profile()
+@options.peak()
 @click.option(
     "--recipe", "recipe_file", type=kinds.EXISTING_FILE, metavar="FILE",
     help="Repeat the run of a recipe.json; other options override it.",
@@ -125,8 +128,9 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
     help="Change a setting of the model, such as dropout=0.3; may be repeated.",
 )
 def train(
-    out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
-    tasks: str | None, baseline: bool, mixed_precision: str | None, settings: dict[str, Any],
+    out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, log: Path | None,
+    profile: Path | None, peak: float | None, recipe_file: Path | None, tasks: str | None,
+    baseline: bool, mixed_precision: str | None, settings: dict[str, Any],
     fusion: str | None, distribute: str | None, coordinator: str | None, processes: int | None,
     process: int | None, **given: Any,
 ) -> None:  # fmt: skip
@@ -192,10 +196,11 @@ def train(
         from keras_transformer.zoo.distributed.devices import is_writer
         from keras_transformer.zoo.training import train as zoo_train
 
-        with training.session(out, tensorboard) as hearers:
+        with training.session(out, tensorboard, log) as hearers:
             trained = zoo_train.train(
                 **run, settings=settings, out=out, resume=resume, overwrite=overwrite,
-                baseline=baseline, **hearers,
+                baseline=baseline, profile=profile, peak=None if peak is None else 1e12 * peak,
+                **hearers,
             )  # fmt: skip
         if not is_writer():
             return

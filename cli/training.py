@@ -11,9 +11,11 @@ from keras_transformer.cli import kinds, options
 
 
 @contextmanager
-def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
+def session(
+    out: Path, tensorboard: Path | None, log: Path | None = None
+) -> Iterator[dict[str, Any]]:
     """Provides the `report` and `scalars` of a run; if interrupted, prints how to resume."""
-    from keras_transformer.cli import curves, display
+    from keras_transformer.cli import curves, display, logs
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.zoo.distributed.devices import is_writer
     from keras_transformer.zoo.errors import RunError
@@ -28,8 +30,15 @@ def session(out: Path, tensorboard: Path | None) -> Iterator[dict[str, Any]]:
     display.device()
     with (
         display.Progress() as progress,
-        curves.scalars(tensorboard, progress.note) as scalars,
+        curves.scalars(tensorboard, progress.note) as curve,
+        logs.logged(log, progress.note) as line,
     ):
+        writers = [one for one in (curve, line) if one is not None]
+
+        def scalars(name: str, value: float, step: int) -> None:
+            for write in writers:
+                write(name, value, step)
+
         try:
             yield {"report": progress, "scalars": scalars}
         except (OSError, RunError, KeyboardInterrupt) as error:

@@ -18,13 +18,18 @@ def last_product(layer, inputs):
         in the dtype of its weight; and the bias (V,), or None.
     """
     if isinstance(layer, TokenEmbedding):
-        x, table = inputs, ops.convert_to_tensor(layer.embeddings)
+        x, table = inputs, _value(layer.embeddings)
         bias = layer.bias if layer.logits_bias else None
     else:
         x = inputs
         if isinstance(layer, LowRankProjection):
             x, layer = layer.reduce(inputs), layer.expand
-        table = ops.transpose(ops.convert_to_tensor(layer.kernel))
+        table = ops.transpose(_value(layer.kernel))
         bias = layer.bias if layer.use_bias else None
-    bias = None if bias is None else ops.convert_to_tensor(bias)
+    bias = None if bias is None else _value(bias)
     return ops.cast(x, layer.compute_dtype), table, bias
+
+
+def _value(variable):
+    # TensorFlow's own variables are no arguments of a function with gradients of its own.
+    return ops.copy(ops.convert_to_tensor(variable))

@@ -1,9 +1,7 @@
 """Layers whose insides are computed again for the gradients, rather than held until then."""
 
-import keras
 
-
-def rematerialized(layer, *inputs, training=None, **tensors):
+def rematerialized(layer, remat, *inputs, training=None, **tensors):
     """Returns a layer's outputs, holding for its gradients the inputs alone.
 
     Chen et al. 2016, arXiv:1604.06174, section 3. What the layer draws at random is drawn once
@@ -11,6 +9,7 @@ def rematerialized(layer, *inputs, training=None, **tensors):
 
     Args:
         layer: built layer.
+        remat: function such as `keras.remat`, of a function to one that holds its inputs alone.
         *inputs, **tensors: arguments of its call; those that are None are left out.
         training: argument of its call.
     """
@@ -18,7 +17,7 @@ def rematerialized(layer, *inputs, training=None, **tensors):
     def call(trainable, others, inputs, tensors):
         return layer.stateless_call(trainable, others, *inputs, training=training, **tensors)
 
-    outputs, states = keras.remat(call)(
+    outputs, states = remat(call)(
         [variable.value for variable in layer.trainable_variables],
         [variable.value for variable in layer.non_trainable_variables],
         [one for one in inputs if one is not None],

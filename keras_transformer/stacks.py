@@ -81,8 +81,8 @@ class _Stack(QuantizedLayer):
 
         self.blocks = [block(0)] * num_layers if shared else [block(i) for i in range(num_layers)]
         self.running = range(num_layers)
-        # Whether training computes the insides of blocks again for the gradients.
-        self.remat = False
+        # In training, function by which blocks are computed again for the gradients, if any.
+        self.remat = None
         self.final_norm = None
         if pre_norm:
             # Logits alone read what a decoder writes.
@@ -115,7 +115,8 @@ class _Stack(QuantizedLayer):
 
     def _run(self, i, *inputs, training, **tensors):
         if self.remat and training:
-            return rematerialized(self.blocks[i], *inputs, training=training, **tensors)
+            block, remat = self.blocks[i], self.remat
+            return rematerialized(block, remat, *inputs, training=training, **tensors)
         return self.blocks[i](*inputs, training=training, **tensors)
 
     def compute_mask(self, inputs, previous_mask):

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,6 +28,9 @@ class Report:
 
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         """An epoch is done and validated."""
+
+    def speed(self, speed: Mapping[str, float]) -> None:
+        """A run is done, with these numbers a second, see `speed_text`; empty if of no step."""
 
     def reading(self, path: Path | str, done: int, rows: int) -> None:
         """`done` of the `rows` of a file are decoded or encoded, or of its bytes are read."""
@@ -79,6 +83,10 @@ class Printed(Report):
     def epoch(self, epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> None:
         self._print(epoch_line(epoch, loss, metrics, is_best))
 
+    def speed(self, speed: Mapping[str, float]) -> None:
+        if speed:
+            self._print(speed_text(speed))
+
     def note(self, text: str) -> None:
         self._print(f"Note: {text}")
 
@@ -101,6 +109,20 @@ def default_report() -> Report:
 def loss_text(loss: float) -> str:
     """Returns a step's loss in words."""
     return f"loss {number(loss)}"
+
+
+def speed_text(speed: Mapping[str, float]) -> str:
+    """Returns the speed of a run as a sentence.
+
+    Args:
+        speed: `examples_per_second`, `tokens_per_second` of texts, and where a device's peak is
+            known `mfu`, the share of it.
+    """
+    parts = [f"{speed['examples_per_second']:,.0f} examples"]
+    if "tokens_per_second" in speed:
+        parts.append(f"{speed['tokens_per_second']:,.0f} tokens")
+    share = f", {speed['mfu']:.1%} of the device's peak" if "mfu" in speed else ""
+    return f"Trained on {' and '.join(parts)} a second{share}."
 
 
 def epoch_line(epoch: int, loss: float, metrics: dict[str, Any], is_best: bool) -> str:

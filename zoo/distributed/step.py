@@ -20,6 +20,8 @@ class PlainStep:
         learner: compiled model.
     """
 
+    ahead = 0
+
     def __init__(self, learner: keras.Model):
         self._learner = learner
 
@@ -36,7 +38,13 @@ class KeptStep:
 
     Args:
         learner: compiled model whose optimizer is built.
+
+    Attributes:
+        ahead: number of steps that may be given to the device before the loss of the first is
+            read, which waits for it.
     """
+
+    ahead = 4
 
     def __init__(self, learner: keras.Model):
         self._learner = learner
@@ -46,16 +54,16 @@ class KeptStep:
         devices = current()
         self._place = jax.device_put if devices is None else devices.place
 
-    def __call__(self, inputs: Mapping[str, np.ndarray], targets: Any) -> float:
-        """Does a step, and returns the loss of its batch."""
+    def __call__(self, inputs: Mapping[str, np.ndarray], targets: Any) -> Any:
+        """Begins a step, and returns the loss of its batch, which is on the device."""
         step, arguments = self._call(inputs, targets)
         loss, self._state = step(*arguments)
-        return float(loss)
+        return loss
 
-    def cost(self, inputs: Mapping[str, np.ndarray], targets: Any) -> dict[str, float]:
-        """Returns XLA's counts for a compiled step on a batch, such as its `flops`."""
+    def compiled(self, inputs: Mapping[str, np.ndarray], targets: Any) -> Any:
+        """Returns the compiled step for a batch, which has XLA's analysis of cost and memory."""
         step, arguments = self._call(inputs, targets)
-        return step.lower(*arguments).compile().cost_analysis()
+        return step.lower(*arguments).compile()
 
     def _call(self, inputs: Mapping[str, np.ndarray], targets: Any) -> tuple[Any, tuple]:
         """The compiled step and its arguments."""

@@ -14,6 +14,7 @@ from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.rows import Examples, Rows
 from keras_transformer.zoo.data.sources import Source
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe

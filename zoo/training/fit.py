@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.zoo.augmentation.token_dropout import drop_tokens
 from keras_transformer.zoo.data.batches import Batch, Batches, SampledBatches
 from keras_transformer.zoo.distributed.devices import is_writer, whole
 from keras_transformer.zoo.distributed.step import step_of
@@ -30,9 +32,7 @@ from keras_transformer.zoo.storage.files import (
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.optimizers import copies_of_weights, make_optimizer, regularize
 from keras_transformer.zoo.training.run_state import Progress, from_one, in_one
-
-MASK_ID, FIRST_ORDINARY_ID = 4, 5
-READ_TOKENS = ("ids", "source_ids")
+from keras_transformer.zoo.training.watched.watch import Watch
 
 
 class Fit:
@@ -51,6 +51,7 @@ class Fit:
             which may have its own weights and loss.
         companions: further variables that change in the run.
         metric: metric that selects the best epoch; by default the task's `selection`.
+        watch: watches the steps.
 
     Attributes:
         after_step: callback with the step's number after each step, which may change the weights.
@@ -64,12 +65,13 @@ class Fit:
         validate: Callable[[keras.Model], dict[str, Any]], *, folder: Path | None = None,
         report: Report | None = None, scalars: Callable[[str, float, int], None] | None = None,
         learner: keras.Model | None = None, companions: Sequence[keras.Variable] = (),
-        metric: Metric | None = None,
+        metric: Metric | None = None, watch: Watch | None = None,
     ):  # fmt: skip
         self.model = model
         self.learner = learner or model
         self.task = task
         self.metric = metric or task.selection
+        self.watch = watch or Watch()
         self.recipe = recipe
         self.companions = companions
         self.batches = batches
@@ -97,7 +99,7 @@ class Fit:
         self.optimizer = self.learner.optimizer
         self.optimizer.build(self.learner.trainable_variables)
         step = step_of(self.learner)
-        self.train_step, self._settle = step.__call__, step.settle
+        self.train_step, self._settle, self._ahead = step.__call__, step.settle, step.ahead
 
     def run(self) -> dict[str, Any]:
         """Trains to the end, and restores the best weights.
@@ -168,31 +170,39 @@ class Fit:
         return progress.step >= limits.steps if limits.steps else progress.epoch >= limits.epochs
 
     def _epoch(self) -> None:
-        progress = self.progress
+        progress, limits = self.progress, self.recipe.training
+        # Steps that are done or given to the device, and those whose loss was not read.
+        done, unread = progress.step, deque[tuple[Any, Batch]]()
+        self.watch.begin(self.model)
         for batch in self.batches.epoch(progress.epoch, start=progress.batch):
-            loss = self._step(batch)
-            progress.loss_sum += loss * batch.num_targets
-            progress.loss_targets += batch.num_targets
-            progress.batch += 1
-            progress.step += 1
+            self.watch.step(batch)
+            unread.append((self._step(batch, done), batch))
+            done += 1
             if self.after_step is not None:
                 self._settle()
-                self.after_step(progress.step)
+                self.after_step(done)
+            is_saved = done % limits.save_every == 0
+            self._read(unread, 0 if is_saved else self._ahead)
+            if is_saved:
+                self._save_state()
+            if done == limits.steps:
+                break
+        self._read(unread)
+        self._finish_epoch(self.watch.end())
+
+    def _step(self, batch: Batch, number: int) -> Any:
+        dropout, seed = self.recipe.data.token_dropout, self.recipe.training.seed
+        return self.train_step(drop_tokens(batch.inputs, dropout, seed, number), batch.targets)
+
+    def _read(self, unread: deque[tuple[Any, Batch]], left: int = 0) -> None:
+        """Waits for the losses of steps, but for the last ones, and adds them to the progress."""
+        while len(unread) > left:
+            loss, batch = unread.popleft()
+            self.progress.add(loss := float(loss), batch.num_targets)
             if not math.isfinite(loss):
                 self._stop(f"The loss became {loss}")
-            self.report.step(progress.step, progress.loss)
-            if progress.step % self.recipe.training.save_every == 0:
-                self._save_state()
-            if progress.step == self.recipe.training.steps:
-                break
-        self._finish_epoch()
-
-    def _step(self, batch: Batch) -> float:
-        inputs = {
-            name: self._drop_tokens(ids, column) if name in READ_TOKENS else ids
-            for column, (name, ids) in enumerate(batch.inputs.items())
-        }
-        return self.train_step(inputs, batch.targets)
+            self.report.step(self.progress.step, self.progress.loss)
+            self.watch.counted()
 
     def _meet_shapes(self) -> None:
         """Does a step on each batch shape, and undoes it.
@@ -202,7 +212,7 @@ class Fit:
         """
         values = self._values()
         for batch in self.batches.one_of_each_shape():
-            self._step(batch)
+            self._step(batch, self.progress.step)
         self._assign(values)
 
     def _keep_if_best(self, metrics: dict[str, Any], weights: dict[str, np.ndarray]) -> bool:
@@ -216,7 +226,7 @@ class Fit:
             write_folder(self.folder / "best", files, overwrite=True)
         return True
 
-    def _finish_epoch(self) -> None:
+    def _finish_epoch(self, speed: Mapping[str, float]) -> None:
         progress, loss = self.progress, self.progress.loss
         self._check_finite(self._values())
         metrics, weights = self._validate()
@@ -227,9 +237,9 @@ class Fit:
         progress.epochs_since_best = 0 if is_best else progress.epochs_since_best + 1
         progress.epoch += 1
         progress.batch, progress.loss_sum, progress.loss_targets = 0, 0.0, 0
-        self.scalars("train/loss", loss, progress.step)
         rate = float(ops.convert_to_numpy(self.optimizer.learning_rate))
-        self.scalars("train/learning_rate", rate, progress.step)
+        for name, value in {"loss": loss, "learning_rate": rate, **speed}.items():
+            self.scalars(f"train/{name}", value, progress.step)
         for name, value in metrics.items():
             if isinstance(value, float):
                 self.scalars(f"validation/{name}", value, progress.step)
@@ -263,14 +273,6 @@ class Fit:
         metrics = self.validate(self.model)
         set_weights(self.model, own)
         return metrics, mean
-
-    def _drop_tokens(self, ids: np.ndarray, column: int) -> np.ndarray:
-        """Replaces a fraction of the ordinary tokens by [MASK], seeded by seed, column and step."""
-        if not self.recipe.data.token_dropout:
-            return ids
-        rng = np.random.default_rng((self.recipe.training.seed, 1 + column, self.progress.step))
-        dropped = rng.random(ids.shape) < self.recipe.data.token_dropout
-        return np.where(dropped & (ids >= FIRST_ORDINARY_ID), np.int32(MASK_ID), ids)
 
     def _variables(self) -> dict[str, keras.Variable]:
         """All variables of a step, random states included, by index and path."""

@@ -24,6 +24,13 @@ class Progress:
     loss_targets: int = 0
     data: str = ""
 
+    def add(self, loss: float, targets: int) -> None:
+        """Adds a step with the mean loss of so many targets."""
+        self.loss_sum += loss * targets
+        self.loss_targets += targets
+        self.batch += 1
+        self.step += 1
+
     @property
     def loss(self) -> float:
         """Mean over the epoch's targets so far."""

@@ -52,6 +52,8 @@ def train(
     baseline: bool = True,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
+    profile: str | Path | None = None,
+    peak: float | None = None,
     settings: Mapping[str, Any] | None = None,
     fusion: str | None = None,
     prune_vocabulary: Texts | None = None,
@@ -86,6 +88,10 @@ def train(
             `ngram_accuracy`; their accuracy is `metrics["baseline"]` of the checkpoint.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: callback with the name, the value and the step of a curve's point.
+        profile: folder to which a trace of the first steps is written, for TensorBoard or Perfetto;
+            None for no trace.
+        peak: operations a second that the devices can do together, of which `scalars` has the
+            share; by default that of JAX's known devices in bfloat16.
         settings: changes to the model's config, such as `{"dropout": 0.3}`; of the model of one
             kind among several, such as `{"image.height": 64}`.
         fusion: how a model of several kinds makes one of them, `late`, `joint` or `cross`, see
@@ -131,7 +137,7 @@ def train(
     return train_recipe(
         recipe, out, **rows_given(train=train, validation=validation), resume=resume,
         overwrite=overwrite, baseline=baseline, chosen=chosen, report=report, scalars=scalars,
-        prune_vocabulary=texts, prepared=prepared,
+        prune_vocabulary=texts, prepared=prepared, profile=profile, peak=peak,
     )  # fmt: skip
 
 

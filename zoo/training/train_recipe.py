@@ -56,6 +56,8 @@ from keras_transformer.zoo.training.run_folder import (
     working_folder,
 )
 from keras_transformer.zoo.training.starts import opened_start
+from keras_transformer.zoo.training.watched.peaks import known_peak
+from keras_transformer.zoo.training.watched.watch import Watch
 
 
 @needs_backend("train")
@@ -76,6 +78,8 @@ def train_recipe(
     prepared: str | Path | None = None,
     report: Report | None = None,
     scalars: Callable[[str, float, int], None] | None = None,
+    profile: str | Path | None = None,
+    peak: float | None = None,
 ) -> Checkpoint:
     """Trains a model from a recipe, and writes its checkpoint folder if `out` is set.
 
@@ -95,6 +99,7 @@ def train_recipe(
         prepared: see `preparing`.
         report: receives progress callbacks; by default see `progress.default_report`.
         scalars: see `Fit`.
+        profile, peak: see `train.train`.
 
     Raises:
         InputError: for a mistake in the recipe or the data.
@@ -194,6 +199,7 @@ def train_recipe(
         model, data.task, recipe, batches, data.validator(), folder=folder,
         report=report, scalars=scalars, metric=deciding(data, report),
         learner=learner_of(model, config, data, recipe.training.loss_chunk),
+        watch=Watch(peak=peak or known_peak(recipe.training.dtype), profile=profile),
     )  # fmt: skip
     if resume:
         fit.resume()
@@ -203,6 +209,7 @@ def train_recipe(
         devices.check_run(recipe.data.rows_multiple, placeless.to_json(), batches.fingerprint())
     report.start("train", fit.total_steps)
     best = fit.run()
+    report.speed(fit.watch.speed)
     adapter = None
     if recipe.training.adapter:
         adapter = Adapter.of_model(fit.model, base, recipe.training.lora_layers)
