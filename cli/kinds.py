@@ -106,6 +106,13 @@ class FileOrShare(click.ParamType):
         return self._data.convert(value, param, ctx) if share is None else share
 
 
+class TokensOrAuto(Integer):
+    """A number of tokens, or `auto`."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if value == "auto" else super().convert(value, param, ctx)
+
+
 class LogFile(click.Path):
     """The path of a log, whose suffix says how it is written."""
 

@@ -30,7 +30,8 @@ FIELDS = {
     "accumulate": "Number of batches whose mean gradient makes one change of the weights; each "
     "counts as a step.",
     "patience": "Epochs without a better validation metric until the run stops; 0 for never.",
-    "batch_tokens": "Batch size in tokens, padding included.",
+    "batch_tokens": "Batch size in tokens, padding included; auto for the largest power of two "
+    "that fits in memory and leaves 16 steps an epoch, which the recipe records.",
     "bucket": "Divisor of padded lengths.",
     "loss_chunk": "Number of tokens whose logits over the vocabulary are held at once in training "
     "(language-modeling, masked-language-modeling, translation, transcription), which changes the "
@@ -133,6 +134,7 @@ def _added(command: Callable, fields: Collection[str], switches: Collection[str]
             continue
         kind = kinds.of_kind(OPTIONS[name].kind)
         kind = click.Choice(CHOICES[name]) if name in CHOICES else kind
+        kind = kinds.TokensOrAuto() if name == "batch_tokens" else kind
         by_data = "; by the data for a classification" if name in BY_DATA else ""
         add = click.option(
             f"--{name.replace('_', '-')}", name, type=kind,

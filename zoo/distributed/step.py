@@ -65,6 +65,13 @@ class KeptStep:
         step, arguments = self._call(inputs, targets)
         return step.lower(*arguments).compile()
 
+    def memory(self, inputs: Mapping[str, np.ndarray], targets: Any) -> int:
+        """Returns the bytes of a step's weights, states and tensors on each device."""
+        one = self.compiled(inputs, targets).memory_analysis()
+        given, made = one.argument_size_in_bytes, one.output_size_in_bytes
+        # What is donated is both.
+        return given + made - one.alias_size_in_bytes + one.temp_size_in_bytes
+
     def _call(self, inputs: Mapping[str, np.ndarray], targets: Any) -> tuple[Any, tuple]:
         """The compiled step and its arguments."""
         placed = {name: self._place(np.asarray(rows)) for name, rows in inputs.items()}

@@ -47,7 +47,8 @@ class Data(Part):
         scope_weight: weight of the rows of `out_of_scope` beside the validation rows.
         digest: SHA-256 of the training data, see `training_data`; empty until a run starts.
         max_length: maximum number of tokens of an example; longer ones are truncated and counted.
-        batch_tokens: maximum number of tokens of a batch, padding included.
+        batch_tokens: maximum number of tokens of a batch, padding included; `auto`, or 0, until a
+            run has found the largest that fits in memory.
         rows_multiple: divisor of the rows of each batch, but of one of each length, which the
             devices of a distributed run share.
         stride: number of tokens that neighbouring windows of a longer text have in common, where
@@ -77,7 +78,7 @@ class Data(Part):
     digest: str = ""
     max_length: int = option(64, above_zero=True)
     stride: int = option(0, of_task=True)
-    batch_tokens: int = option(2048, above_zero=True)
+    batch_tokens: int = 2048
     rows_multiple: int = option(1, above_zero=True)
     bucket: int = option(4, above_zero=True)
     sampling_power: float = option(0.75, of_task=True)
@@ -87,6 +88,8 @@ class Data(Part):
     mask_share: float = option(0.15, above_zero=True, fraction=True, of_task=True)
 
     def __post_init__(self):
+        if self.batch_tokens == "auto":
+            object.__setattr__(self, "batch_tokens", 0)
         super().__post_init__()
         for use, column in self.columns.items():
             if not isinstance(column, str | None):

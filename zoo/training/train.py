@@ -101,7 +101,7 @@ def train(
         prepared: folder of prepared data, see `prepare`, in place of one beside `out` that is gone
             when the run ends.
         **options: options of the recipe, such as `epochs=3`, and column names of the data by their
-            use, such as `text="sentence"`.
+            use, such as `text="sentence"`. `batch_tokens="auto"` is the largest batch that fits.
 
     Raises:
         InputError: if an option has an impossible value, or the data or the model does not fit.

@@ -33,7 +33,9 @@ from keras_transformer.zoo.training.adaptation.lora import add_adapters, merged_
 from keras_transformer.zoo.training.chosen.configs import OWN_CONFIG, config_of, with_positions
 from keras_transformer.zoo.training.chosen.suited import suited, suited_to_start
 from keras_transformer.zoo.training.fit import Fit
+from keras_transformer.zoo.training.largest_batch import with_largest_batch
 from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
+from keras_transformer.zoo.training.memory.batch_size import AUTO, LEAST_TOKENS, found_before
 from keras_transformer.zoo.training.memory.remat import rematerialize
 from keras_transformer.zoo.training.multi_task import learner_of
 from keras_transformer.zoo.training.random_state import random_state_kept
@@ -108,6 +110,8 @@ def train_recipe(
     """
     report = (report or default_report()) if is_writer() else Report()
     folder = working_folder(out, resume=resume, overwrite=overwrite)
+    if resume and recipe.data.batch_tokens == AUTO:
+        recipe = recipe.replace(batch_tokens=found_before(folder / "state", Path(out)))
     start = None
     if recipe.model.name != OWN_CONFIG:
         recipe, start = opened_start(recipe)
@@ -186,7 +190,8 @@ def train_recipe(
 
     keras.utils.set_random_seed(recipe.training.seed)
     model = build(config, data.task, dtype=recipe.training.dtype)
-    batches = training_batches(data, recipe)
+    tokens = recipe.data.batch_tokens or LEAST_TOKENS
+    batches = training_batches(data, recipe.replace(batch_tokens=tokens))
     if start is not None:
         start.assign(config, model, data.task)
     else:
@@ -195,6 +200,9 @@ def train_recipe(
         add_adapters(model, rank, recipe.training.lora_layers)
     freeze(model, recipe.training.freeze)
     rematerialize(model, recipe.training.remat)
+    if recipe.data.batch_tokens == AUTO:
+        recipe = with_largest_batch(recipe, model, config, data, report)
+        batches = training_batches(data, recipe)
     fit = Fit(
         model, data.task, recipe, batches, data.validator(), folder=folder,
         report=report, scalars=scalars, metric=deciding(data, report),

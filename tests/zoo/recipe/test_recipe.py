@@ -26,7 +26,7 @@ KINDS = {
     for kind in (int, float, bool, str)
 }
 PARTS = "task, model, data, tokenizer, optimizer, training, prune, quantize, distill"
-ABOVE_ZERO = ("learning_rate", "epochs", "batch_tokens", "vocab_size", "max_length", "bucket",
+ABOVE_ZERO = ("learning_rate", "epochs", "vocab_size", "max_length", "bucket",
               "save_every")  # fmt: skip
 
 

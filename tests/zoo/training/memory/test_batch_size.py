@@ -1,0 +1,80 @@
+"""`batch_tokens="auto"`: the largest batch that fits, found once and recorded."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.recipe import Recipe
+from keras_transformer.zoo.training.memory.batch_size import largest_batch
+from keras_transformer.zoo.training.train_recipe import train_recipe
+from tests.zoo import tiny
+
+# A device of 12 MB of its own; steps of the numbers of tokens that stand beside it.
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from keras_transformer.zoo.distributed.step import KeptStep
+from keras_transformer.zoo.training import largest_batch
+from keras_transformer.zoo.training.train_recipe import train_recipe
+from tests.zoo import tiny
+for name, value in (("device_bytes", 12_000_000), ("usable_bytes", 12_000_000)):
+    setattr(largest_batch, name, lambda value=value: value)
+seen, memory = [], KeptStep.memory
+def measured(self, inputs, targets):
+    seen.append((inputs["ids"].size, memory(self, inputs, targets)))
+    return seen[-1][1]
+KeptStep.memory = measured
+recipe = tiny.language_recipe(Path(sys.argv[1]), batch_tokens="auto", max_length=4, epochs=1)
+print(json.dumps([train_recipe(recipe).recipe.data.batch_tokens, seen]))
+"""
+
+
+def test_the_largest_power_of_two_that_fits_is_found():
+    def bytes_of(tokens):
+        # Above 4,000 tokens more than a line through smaller sizes says.
+        return 1000 + 2 * tokens + (5000 if tokens > 4000 else 0)
+
+    def endless(tokens):
+        return 1000
+
+    assert largest_batch(bytes_of, endless, 1000 + 2 * 2048) == 2048
+    assert largest_batch(bytes_of, endless, 1000 + 2 * 8192) == 4096
+    assert largest_batch(bytes_of, lambda tokens: 16 * 1024 // tokens, 10**9) == 1024
+    assert largest_batch(bytes_of, endless, 10**9) == 2**16
+    with pytest.raises(InputError, match="on 256 tokens fits in 0.0 GB, got one of 0.0 GB"):
+        largest_batch(bytes_of, endless, 1000)
+
+
+def test_a_run_records_the_batch_that_it_found(tables, tmp_path):
+    heard = tiny.Heard()
+    recipe = tiny.language_recipe(tables, batch_tokens="auto", max_length=4, epochs=2)
+    trained = train_recipe(recipe, tmp_path / "out", report=heard)
+    tokens = trained.recipe.data.batch_tokens
+    assert tokens >= 256
+    assert f"(--batch-tokens {tokens})" in " ".join(heard.notes)
+    saved = Recipe.from_json((tmp_path / "out" / "recipe.json").read_text(encoding="utf-8"))
+    assert saved.data.batch_tokens == tokens
+    # Resumed with the same options, it is the run that ended.
+    again = train_recipe(recipe, tmp_path / "out", resume=True, report=(heard := tiny.Heard()))
+    assert again.recipe == trained.recipe
+    assert "whole already" in " ".join(heard.notes)
+
+
+def test_steps_are_measured_on_a_device_of_its_own(tables):
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(tables)], capture_output=True, text=True,
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    found, seen = json.loads(result.stdout.splitlines()[-1])
+    assert seen[0] < seen[1] and seen[0][1] < seen[1][1] and seen[-1][1] <= 12_000_000
+    assert found / 2 < seen[-1][0] <= found
+
+
+def test_auto_is_a_word_for_batches_alone(tables):
+    with pytest.raises(InputError, match="Expected bucket to be an integer, got bucket='auto'"):
+        tiny.recipe(tables, bucket="auto")
