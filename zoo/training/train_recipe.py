@@ -207,7 +207,9 @@ def train_recipe(
         model, data.task, recipe, batches, data.validator(), folder=folder,
         report=report, scalars=scalars, metric=deciding(data, report),
         learner=learner_of(model, config, data, recipe.training.loss_chunk),
-        watch=Watch(peak=peak or known_peak(recipe.training.dtype), profile=profile),
+        watch=Watch(
+            peak=known_peak(recipe.training.dtype) if peak is None else peak, profile=profile
+        ),
     )  # fmt: skip
     if resume:
         fit.resume()
