@@ -124,7 +124,7 @@ ROOMS = {
         "zoo.columns zoo.data zoo.errors zoo.modalities zoo.recipe zoo.storage zoo.tokenizers "
         "zoo.worker", "numpy",
     ),
-    "zoo.losses": Room("zoo.answering zoo.data zoo.errors", "keras"),
+    "zoo.losses": Room("layers zoo.answering zoo.data zoo.errors", "keras"),
     "zoo.augmentation": Room("zoo.data zoo.errors zoo.modalities", "keras numpy"),
     "zoo.tasks": Room(
         "zoo.answering zoo.augmentation zoo.columns zoo.data zoo.errors zoo.evaluation "
@@ -201,6 +201,8 @@ ROOMS = {
     "zoo.training.several": Room(
         "zoo.errors zoo.layer_names zoo.modalities zoo.models zoo.ways", "keras"
     ),
+    "zoo.training.memory": Room("layers zoo.errors zoo.losses zoo.models", "jax keras"),
+    "zoo.training.watched": Room("zoo.data zoo.errors zoo.models", "jax keras numpy tensorflow"),
     "zoo.training.chosen": Room(
         "zoo.data zoo.errors zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.suited "
         "zoo.tasks zoo.tokenizers.normalizers",
@@ -211,7 +213,8 @@ ROOMS = {
         "zoo.models zoo.models.embedded zoo.models.running zoo.outputs zoo.prepared "
         "zoo.pretrained zoo.progress zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tabular "
         "zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task zoo.tokenizers "
-        "zoo.training.adaptation zoo.training.chosen zoo.training.several zoo.vocabularies",
+        "zoo.training.adaptation zoo.training.chosen zoo.training.memory zoo.training.several "
+        "zoo.training.watched zoo.vocabularies",
         "keras numpy",
     ),
     "zoo.fusion": Room(
