@@ -3,6 +3,7 @@
 import functools
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -54,7 +55,7 @@ class Watch:
     def step(self, batch: Batch) -> None:
         """A step is given to the device, which may not have done it."""
         if self._profile is not None and not self._steps:
-            begin_trace(self._profile)
+            self._untimed(functools.partial(begin_trace, self._profile))
             self._tracing = True
         self._steps += 1
         ids = [batch.inputs[name] for name in TOKENS if name in batch.inputs]
@@ -84,4 +85,9 @@ class Watch:
 
     def _end_trace(self) -> None:
         self._tracing = False
-        end_trace()
+        self._untimed(end_trace)
+
+    def _untimed(self, function: Callable[[], None]) -> None:
+        start = time.perf_counter()
+        function()
+        self._began += time.perf_counter() - start
