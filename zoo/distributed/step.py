@@ -84,7 +84,11 @@ class KeptStep:
             self._learner.reset_metrics()
             self._metrics = [one.value for one in self._learner.metrics_variables]
         if self._state is None:
-            self._state = tuple([one.value for one in group] for group in self._variables())
+            # Bound to where they lie, as what a step returns is, or JAX compiles for each of both.
+            self._state = tuple(
+                [jax.device_put(one.value, one.value.sharding) for one in group]
+                for group in self._variables()
+            )
         return self._step, (self._state, self._metrics, (placed, targets))
 
     def settle(self) -> None:
