@@ -313,7 +313,8 @@ def test_curves_are_reported():
     run = tiny.fit(recipe(), scalars=lambda *curve: curves.append(curve))
     tiny.without_gradients(run)
     run.run()
-    names = ["train/loss", "train/learning_rate", "validation/accuracy"]
+    names = ["train/loss", "train/learning_rate", "train/examples_per_second",
+             "train/tokens_per_second", "validation/accuracy"]  # fmt: skip
     assert [(name, step) for name, _, step in curves] == [
         (name, step) for step in (1, 2) for name in names
     ]
