@@ -315,7 +315,6 @@ def test_curves_are_reported():
     run.run()
     names = ["train/loss", "train/learning_rate", "train/examples_per_second",
              "train/tokens_per_second", "validation/accuracy"]  # fmt: skip
-    assert [(name, step) for name, _, step in curves] == [
-        (name, step) for step in (1, 2) for name in names
-    ]
+    expected = [(name, step) for step in (1, 2) for name in names]
+    assert [(name, step) for name, _, step in curves] == expected
     assert [value for name, value, _ in curves if name == "validation/accuracy"] == [0.1, 1.0]
