@@ -50,13 +50,24 @@ def quiet(verbose: bool = False) -> Iterator[None]:
     if verbose:
         yield
         return
+    with without_logs(), _filtered():
+        yield
+
+
+def is_quiet() -> bool:
+    """Whether this process drops log records below errors."""
+    return not logging.getLogger().isEnabledFor(logging.WARNING)
+
+
+@contextmanager
+def without_logs() -> Iterator[None]:
+    """Drops warnings and log records below errors of Python's in its context."""
     logging.disable(logging.WARNING)
     # A library may set filters of its own when it is imported, so nothing is shown either.
     warnings.simplefilter("ignore")
     shown, warnings.showwarning = warnings.showwarning, _show_nothing
     try:
-        with _filtered():
-            yield
+        yield
     finally:
         warnings.showwarning = shown
         logging.disable(logging.NOTSET)
