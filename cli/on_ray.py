@@ -15,11 +15,11 @@ from typing import Any
 import click
 
 from keras_transformer.cli.quiet import is_quiet, without_logs
-from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.errors import InputError, LostError, RunError
 from keras_transformer.zoo.storage.beside import beside, remove, target
 
 # What is not tried again: the same would come of it. Others are for Ray, as a process that died is.
-_FINAL = (InputError, RunError, OSError, ImportError, click.ClickException)
+FINAL = (InputError, RunError, OSError, ImportError, click.ClickException)
 # Variables of this process that those of Ray have too, of whatever machine.
 _PASSED = ("KERAS_BACKEND", "JAX_", "XLA_")
 # Seconds between looks at what process 0 has written.
@@ -27,11 +27,12 @@ _LOOKS = 0.2
 
 
 @contextlib.contextmanager
-def ray_started(workers: int) -> Iterator[Any]:
+def ray_started(workers: int, kind: str | None = None) -> Iterator[Any]:
     """Connects to the cluster of RAY_ADDRESS or of this machine, or starts one on this machine.
 
     Args:
         workers: number of processes that run at a time.
+        kind: `CPU` or `GPU`, of which each has one; by default GPU if there are any.
 
     Yields:
         The module `ray`.
@@ -60,9 +61,8 @@ def ray_started(workers: int) -> Iterator[Any]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise RunError(f"Ray did not start: {error}") from error
     try:
-        there = ray.cluster_resources()
-        kind = "GPU" if _has_gpus(ray) else "CPU"
-        if workers > (count := int(there.get(kind, 0))):
+        kind = kind or ("GPU" if _has_gpus(ray) else "CPU")
+        if workers > (count := int(ray.cluster_resources().get(kind, 0))):
             raise InputError(
                 f"Expected workers to be at most the number of Ray's {kind}s, {count}, got "
                 f"workers={workers}."
@@ -145,7 +145,6 @@ def run_on_ray(
     with ray_started(workers) as ray, _shared_folder(out) as shared:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
-        from ray.train.v2.api.exceptions import TrainingFailedError
 
         desk = ray.remote(num_cpus=0)(Desk).remote()
         process = functools.partial(
@@ -167,14 +166,8 @@ def run_on_ray(
         while fitting.is_alive():
             fitting.join(_LOOKS)
             _pass_on(*ray.get(desk.take.remote()))
-        if not failures:
-            return
-        if not isinstance(failures[0], TrainingFailedError):
-            raise failures[0]
-        raise RunError(
-            f"A process of the run was lost {restarts + 1} times, and Ray does not start it again "
-            f"(--restarts {restarts}); --resume goes on from the last state. {failures[0]}"
-        )
+        if failures:
+            raise _in_words(failures[0], restarts)
 
 
 def _fit(trainer: Any, failures: list[Exception]) -> None:
@@ -182,6 +175,17 @@ def _fit(trainer: Any, failures: list[Exception]) -> None:
         trainer.fit()
     except Exception as error:
         failures.append(error)
+
+
+def _in_words(failure: Exception, restarts: int) -> Exception:
+    """The error to raise for one of Ray's: a bug of ours stays as it is."""
+    causes = getattr(failure, "worker_failures", {}).values()
+    if any(isinstance(one, LostError) or type(one).__module__.startswith("ray.") for one in causes):
+        return RunError(
+            f"A process of the run was lost after {restarts} restarts; go on from the last state "
+            "with --resume, and more of --restarts."
+        )
+    return failure
 
 
 def _pass_on(said: list[tuple[str, str]], error: BaseException | None) -> None:
@@ -204,6 +208,21 @@ def _shared_folder(out: Path) -> Iterator[Path]:
         remove(shared)
 
 
+def check_place(out: Path, folder: Path) -> None:
+    """Goes to the folder of the command, on a machine of Ray's.
+
+    Raises:
+        InputError: this machine has no such folder, or what is written there does not lie here.
+    """
+    for path in (folder, folder / out):
+        if not path.exists():
+            raise InputError(
+                "Expected results, data and the folder of the command where all machines of Ray "
+                f"share them, got {path}, which {socket.gethostname()} does not find."
+            )
+    os.chdir(folder)
+
+
 def _process(
     work: Callable[..., None], *, desk: Any, distribute: str, resume: bool, shared: Path,
     folder: Path, encoding: str, verbose: bool,
@@ -221,6 +240,8 @@ def _process(
             port = free.getsockname()[1]
         place = (f"{ray.util.get_node_ip_address()}:{port}", ray.get(desk.begin.remote()))
     coordinator, starts = broadcast_from_rank_zero(place)
+    if rank == 0 and starts:
+        desk.say.remote("stderr", f"Note: A process was lost; Ray starts all again ({starts}).\n")
     os.environ.setdefault("KERAS_BACKEND", "jax")
     with contextlib.ExitStack() as stack:
         if not verbose:
@@ -230,14 +251,8 @@ def _process(
                 relay = _Relay(desk, name, encoding)
                 stack.enter_context(getattr(contextlib, f"redirect_{name}")(relay))
         try:
-            if not (shared.exists() and folder.exists()):
-                raise InputError(
-                    "Expected the results and the folder of the command on every machine of Ray, "
-                    f"got {shared.parent} and {folder}, which process {rank} does not find; put "
-                    "them where all share them."
-                )
-            os.chdir(folder)
-            from keras_transformer.zoo.distributed.devices import LostError, distributed
+            check_place(shared, folder)
+            from keras_transformer.zoo.distributed.devices import distributed
 
             try:
                 with distributed(
@@ -246,7 +261,7 @@ def _process(
                     work(resume=resume or starts > 0)
             except LostError:
                 raise
-            except _FINAL as error:
+            except FINAL as error:
                 ray.get(desk.end.remote(error))
         finally:
             # All that was written has arrived when this has.

@@ -26,12 +26,12 @@ ENGINE = (
         "--workers", type=kinds.IntegerRange(min=1), metavar="N",
         help="Number of processes of --engine, each with a GPU if Ray has any.",
     ),
+    click.option(
+        "--restarts", type=kinds.IntegerRange(min=0), metavar="N",
+        help="How often --engine starts again what a lost process did, from the last saved state."
+        f"  [default: {DEFAULT_RESTARTS}]",
+    ),
 )  # fmt: skip
-RESTARTS = click.option(
-    "--restarts", type=kinds.IntegerRange(min=0), metavar="N",
-    help="How often --engine starts the processes again after one was lost; they go on from the "
-    f"last saved state.  [default: {DEFAULT_RESTARTS}]",
-)
 
 
 def spread_options(command: Callable) -> Callable:
@@ -58,7 +58,7 @@ def spread_options(command: Callable) -> Callable:
             help="Index of this process, from 0.  [default: that of the cluster]",
         ),
     )  # fmt: skip
-    return _with(command, added + ENGINE + (RESTARTS,))
+    return _with(command, added + ENGINE)
 
 
 def engine_options(command: Callable) -> Callable:
@@ -72,12 +72,19 @@ def _with(command: Callable, added: Sequence[Callable]) -> Callable:
     return command
 
 
-def check_engine(engine: str | None, workers: int | None) -> None:
-    """Raises UsageError if one of the options of an engine stands alone."""
-    if engine is None and workers is not None:
-        raise click.UsageError("Expected --workers only with --engine.")
-    if engine is not None and workers is None:
-        raise click.UsageError(f"Expected --workers, a number of processes, with --engine {engine}.")
+def check_engine(engine: str | None, workers: int | None, restarts: int | None) -> int:
+    """Checks the options of an engine, and returns the number of restarts.
+
+    Raises:
+        click.UsageError: one stands alone.
+    """
+    if engine is None:
+        for name, value in (("workers", workers), ("restarts", restarts)):
+            if value is not None:
+                raise click.UsageError(f"Expected --{name} only with --engine.")
+    elif workers is None:
+        raise click.UsageError(f"Expected --workers N with --engine {engine}.")
+    return DEFAULT_RESTARTS if restarts is None else restarts
 
 
 def run_spread(
@@ -96,10 +103,8 @@ def run_spread(
         click.UsageError: options that do not fit each other.
         InputError, RunError: see `spread` and `run_on_ray`.
     """
-    check_engine(engine, workers)
+    restarts = check_engine(engine, workers, restarts)
     if engine is None:
-        if restarts is not None:
-            raise click.UsageError("Expected --restarts only with --engine.")
         with spread(distribute, **place):
             work(resume=resume)
         return
@@ -111,8 +116,8 @@ def run_spread(
     from keras_transformer.cli.on_ray import run_on_ray
 
     run_on_ray(
-        work, distribute=distribute or "data", workers=workers, out=out, resume=resume,
-        restarts=DEFAULT_RESTARTS if restarts is None else restarts,
+        work, distribute=distribute or "data", workers=workers, restarts=restarts, out=out,
+        resume=resume,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.distributed.layout import DATA, MODEL, Layout
-from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.errors import InputError, LostError, RunError
 
 # Others need not have it.
 if keras.config.backend() == "jax":
@@ -37,10 +37,6 @@ _LOST = re.compile(
 # Variables by which launchers say that there are other processes.
 _LAUNCHERS = ("SLURM_STEP_NODELIST", "OMPI_COMM_WORLD_SIZE", "JAX_COORDINATOR_ADDRESS")
 _SPEC = re.compile(r"(?:(data|fsdp)(?:,|$))?(?:model:([1-9]\d*))?")
-
-
-class LostError(RunError):
-    """Another process of the run is gone; what ended here goes on when all are started again."""
 
 
 class Devices:
