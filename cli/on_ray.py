@@ -5,9 +5,10 @@ import functools
 import io
 import logging
 import os
+import signal
 import socket
 import sys
-import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ import click
 
 from keras_transformer.cli.quiet import is_quiet, without_logs
 from keras_transformer.zoo.errors import InputError, LostError, RunError
-from keras_transformer.zoo.storage.beside import beside, remove, target
+from keras_transformer.zoo.storage.beside import parents_made, remove, target
+from keras_transformer.zoo.storage.locks import written_aside
 
 # What is not tried again: the same would come of it. Others are for Ray, as a process that died is.
 FINAL = (InputError, RunError, OSError, ImportError, click.ClickException)
 # Variables of this process that those of Ray have too, of whatever machine.
-_PASSED = ("KERAS_BACKEND", "JAX_", "XLA_")
+_PASSED = ("KERAS_BACKEND", "JAX_", "RAY_TRAIN_", "XLA_")
 # Seconds between looks at what process 0 has written.
 _LOOKS = 0.2
 
@@ -52,6 +54,7 @@ def ray_started(workers: int, kind: str | None = None) -> Iterator[Any]:
             "'keras-transformer-zoo[ray]'."
         ) from error
     passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED)}
+    handled = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             log_to_driver=not is_quiet(), include_dashboard=False,
@@ -60,6 +63,8 @@ def ray_started(workers: int, kind: str | None = None) -> Iterator[Any]:
         )  # fmt: skip
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise RunError(f"Ray did not start: {error}") from error
+    # Ray has its own, which ends the process with a stack.
+    signal.signal(signal.SIGTERM, handled)
     try:
         kind = kind or ("GPU" if _has_gpus(ray) else "CPU")
         if workers > (count := int(ray.cluster_resources().get(kind, 0))):
@@ -159,22 +164,26 @@ def run_on_ray(
                 failure_config=FailureConfig(max_failures=restarts),
             ),
         )  # fmt: skip
-        failures: list[Exception] = []
-        # In a thread, as it would take Ctrl-C for itself.
-        fitting = threading.Thread(target=_fit, args=(trainer, failures), daemon=True)
-        fitting.start()
-        while fitting.is_alive():
-            fitting.join(_LOOKS)
+        # In another process, as it would take Ctrl-C for itself.
+        fitting = ray.remote(num_cpus=0, max_retries=0)(_fit).remote(trainer)
+        is_over = False
+        while not is_over:
+            # Not in `ray.wait`, which makes Ctrl-C of other signals.
+            time.sleep(_LOOKS)
+            is_over = bool(ray.wait([fitting], timeout=0)[0])
             _pass_on(*ray.get(desk.take.remote()))
-        if failures:
-            raise _in_words(failures[0], restarts)
+        failure = ray.get(fitting)
+        if failure is not None:
+            raise _in_words(failure, restarts)
 
 
-def _fit(trainer: Any, failures: list[Exception]) -> None:
+def _fit(trainer: Any) -> Exception | None:
+    """Runs Ray's trainer, and returns why it gave up, if it did."""
     try:
         trainer.fit()
     except Exception as error:
-        failures.append(error)
+        return error
+    return None
 
 
 def _in_words(failure: Exception, restarts: int) -> Exception:
@@ -200,12 +209,12 @@ def _pass_on(said: list[tuple[str, str]], error: BaseException | None) -> None:
 @contextlib.contextmanager
 def _shared_folder(out: Path) -> Iterator[Path]:
     """Makes the folder beside a result in which Ray keeps what it writes of a run."""
-    shared = beside(target(out), "ray")
-    shared.mkdir(parents=True, exist_ok=True)
-    try:
-        yield shared
-    finally:
-        remove(shared)
+    out = target(out)
+    with parents_made(out), written_aside(out, Path.mkdir) as shared:
+        try:
+            yield shared
+        finally:
+            remove(shared)
 
 
 def check_place(out: Path, folder: Path) -> None:
