@@ -15,13 +15,15 @@ from typing import Any
 
 import click
 
+from keras_transformer.cli import display
 from keras_transformer.cli.quiet import is_quiet, without_logs
 from keras_transformer.zoo.errors import InputError, LostError, RunError
 from keras_transformer.zoo.storage.beside import parents_made, remove, target
 from keras_transformer.zoo.storage.locks import written_aside
 
 # What is not tried again: the same would come of it. Others are for Ray, as a process that died is.
-FINAL = (InputError, RunError, OSError, ImportError, click.ClickException)
+FINAL = (InputError, RunError, OSError, click.ClickException)
+INSTALL = "pip install 'keras-transformer-zoo[ray]'"
 # Variables of this process that those of Ray have too, of whatever machine.
 _PASSED = ("KERAS_BACKEND", "JAX_", "RAY_TRAIN_", "XLA_")
 # Seconds between looks at what process 0 has written.
@@ -50,8 +52,8 @@ def ray_started(workers: int, kind: str | None = None) -> Iterator[Any]:
         import ray.train
     except ImportError as error:
         raise InputError(
-            f"Expected Ray to be installed for --engine ray, got none ({error}); run: pip install "
-            "'keras-transformer-zoo[ray]'."
+            f"Expected Ray to be installed for --engine ray, got none ({error}); run: "
+            f"{INSTALL}."
         ) from error
     passed = {name: value for name, value in os.environ.items() if name.startswith(_PASSED)}
     handled = signal.getsignal(signal.SIGTERM)
@@ -72,6 +74,8 @@ def ray_started(workers: int, kind: str | None = None) -> Iterator[Any]:
                 f"Expected workers to be at most the number of Ray's {kind}s, {count}, got "
                 f"workers={workers}."
             )
+        if workers > (free := int(ray.available_resources().get(kind, 0))):
+            display.note(f"Of {workers} {kind}s Ray has {free} free; waiting for the others.")
         yield ray
     finally:
         ray.shutdown()
@@ -189,6 +193,8 @@ def _fit(trainer: Any) -> Exception | None:
 def _in_words(failure: Exception, restarts: int) -> Exception:
     """The error to raise for one of Ray's: a bug of ours stays as it is."""
     causes = getattr(failure, "worker_failures", {}).values()
+    if not causes and type(failure).__module__.startswith("ray."):
+        return RunError(f"Ray did not start the processes: {failure}")
     if any(isinstance(one, LostError) or type(one).__module__.startswith("ray.") for one in causes):
         return RunError(
             f"A process of the run was lost after {restarts} restarts; go on from the last state "
@@ -272,6 +278,12 @@ def _process(
                 raise
             except FINAL as error:
                 ray.get(desk.end.remote(error))
+            except ImportError as error:
+                lacking = InputError(
+                    "Expected all that trains to be installed on every machine of Ray, got an "
+                    f"error: {error}; run: {INSTALL}."
+                )
+                ray.get(desk.end.remote(lacking))
         finally:
             # All that was written has arrived when this has.
             ray.get(desk.say.remote("stdout", ""))
