@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from keras_transformer.edge.choose.candidates import Candidate
     from keras_transformer.edge.choose.search_result import Measured
 
+# Seconds between looks at what has ended.
+_LOOKS = 0.2
+
 
 def trials_on_ray(
     *, workers: int, restarts: int, out: Path, **bench: Any
@@ -28,6 +32,7 @@ def trials_on_ray(
         out: folder of the search, which all machines share.
         **bench: arguments of `Bench` in JSON.
     """
+
     def trials(candidates: Sequence["Candidate"]) -> Iterator["Measured"]:
         if not candidates:
             return
@@ -40,7 +45,7 @@ def trials_on_ray(
             train, measure = task()(_train), task()(_measure)
             job = json.dumps({"out": str(out), "folder": os.getcwd(), **bench})
             trained: dict[str, Any] = {}
-            running = {}
+            running = []
             for candidate in candidates:
                 source = ""
                 for step in candidate.trainings:
@@ -50,18 +55,22 @@ def trials_on_ray(
                             job, step, source, trained.get(source)
                         )
                     source = step.source
-                running[measure.remote(job, candidate, trained.get(source))] = candidate
+                running.append(measure.remote(job, candidate, trained.get(source)))
             while running:
-                [done], _ = ray.wait(list(running), num_returns=1)
-                del running[done]
+                done, running = ray.wait(running, timeout=0)
+                if not done:
+                    # Not in `ray.wait`, which makes Ctrl-C of other signals.
+                    time.sleep(_LOOKS)
+                    continue
                 try:
-                    yield ray.get(done)
+                    row = ray.get(done[0])
                 except ray.exceptions.RayTaskError as error:
                     raise error.cause if isinstance(error.cause, FINAL) else error from None
                 except ray.exceptions.RayError as error:
                     raise RunError(
                         f"A trial was lost after {restarts} restarts; go on with --resume."
                     ) from error
+                yield row
 
     return trials
 
