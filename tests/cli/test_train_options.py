@@ -20,7 +20,7 @@ def test_every_field_of_a_recipe_is_an_option():
     assert names - fields - {"max_unpacked", "verbose"} == {
         "out", "overwrite", "resume", "tensorboard", "recipe_file", "task", "tasks", "baseline",
         "fusion", "distribute", "coordinator", "processes", "process", "engine", "workers",
-        "restarts",
+        "restarts", "prepared",
     }  # fmt: skip
 
 
