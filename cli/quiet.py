@@ -18,11 +18,12 @@ from contextlib import contextmanager
 # Number of times in a second that the filter is looked at, whether it has ended.
 _WAITS = 100
 # Lines of information and warnings in the libraries' formats: `I0000 00:00:1795858751.624427 ...`,
-# `2026-11-28 09:26:00.000001: W external/...`, `INFO: Created ...`; and individually, errors on a
-# machine without a GPU, and second lines.
+# `2026-11-28 09:26:00.000001: W external/...`, `[2026-11-28 09:26:00,001 W 17 17] gcs_client...`,
+# `INFO: Created ...`; and individually, errors on a machine without a GPU, and second lines.
 NOISE = re.compile(
     rb"[IW]\d{4} \d\d:\d\d:\d\d"
     rb"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] "
+    rb"|\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [IW] \d+ \d+\] "
     rb"|(INFO|VERBOSE): "
     rb"|WARNING: All log messages before absl::InitializeLog"
     rb"|WARNING: Attempting to use a delegate"
@@ -50,13 +51,24 @@ def quiet(verbose: bool = False) -> Iterator[None]:
     if verbose:
         yield
         return
+    with without_logs(), _filtered():
+        yield
+
+
+def is_quiet() -> bool:
+    """Whether this process drops log records below errors."""
+    return not logging.getLogger().isEnabledFor(logging.WARNING)
+
+
+@contextmanager
+def without_logs() -> Iterator[None]:
+    """Drops warnings and log records below errors of Python's in its context."""
     logging.disable(logging.WARNING)
     # A library may set filters of its own when it is imported, so nothing is shown either.
     warnings.simplefilter("ignore")
     shown, warnings.showwarning = warnings.showwarning, _show_nothing
     try:
-        with _filtered():
-            yield
+        yield
     finally:
         warnings.showwarning = shown
         logging.disable(logging.NOTSET)

@@ -7,6 +7,7 @@ import click
 
 from keras_transformer.cli import kinds, options
 from keras_transformer.cli.convert import lengths_of
+from keras_transformer.cli.spread import check_engine, engine_options
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.zoo.numerals import read_number
 
@@ -65,12 +66,14 @@ def shares_of(_context: Any, _parameter: Any, value: str | None) -> list[float]:
     "--runs", type=kinds.IntegerRange(min=1), default=100, show_default=True,
     help="Number of timed runs of each file; the files take turns.",
 )
+@engine_options
 @options.out(help="Folder for the files, the table, the figure and the report.")
 @options.overwrite(help="Discard an existing search in --out.")
 @options.resume(help="Continue an interrupted search in --out.")
 def search(
     checkpoint: Path, precisions: list[str], qat: bool, sparsities: list[float],
-    lengths: list[int] | None, out: Path, **given: Any,
+    lengths: list[int] | None, out: Path, engine: str | None, workers: int | None,
+    restarts: int | None, **given: Any,
 ) -> None:  # fmt: skip
     """Convert and measure a float CHECKPOINT in many ways, and recommend one file.
 
@@ -82,6 +85,7 @@ def search(
     With training: keras-transformer search my_model --data validation.tsv --qat --sparsity 0.8
     --out choice
     """
+    restarts = check_engine(engine, workers, restarts)
     from keras_transformer.cli import display
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.edge.choose import report
@@ -104,11 +108,20 @@ def search(
     columns = {name: given.pop(name) for name in options.COLUMNS}
     decoding = {"language": columns["language"]} if columns["language"] else {}
     columns = columns_of(trained, data=given["data"], **columns)
+    trials = None
+    if engine is not None:
+        from keras_transformer.cli.trials import trials_on_ray
+
+        trials = trials_on_ray(
+            workers=workers, restarts=restarts, out=out, checkpoint=str(checkpoint),
+            columns=columns, decoding=decoding,
+            **{name: given[name] and str(given[name]) for name in ("data", "train", "validation")},
+        )  # fmt: skip
     with display.Progress() as progress:
         try:
             found = edge_search(
                 trained, given.pop("data"), out, columns=columns, candidates=candidates,
-                report=progress, **given, **decoding,
+                report=progress, trials=trials, **given, **decoding,
             )  # fmt: skip
         except (KeyboardInterrupt, OSError, RunError) as error:
             cut_off = not isinstance(error, FileExistsError | FileNotFoundError)

@@ -3,13 +3,35 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
 
 from keras_transformer.cli import kinds
 from keras_transformer.cli.errors import CommandError, in_one_sentence
+
+# Names of the options of `spread_options`.
+SPREAD = ("distribute", "coordinator", "processes", "process", "engine", "workers", "restarts")
+DEFAULT_RESTARTS = 3
+ENGINE = (
+    click.option(
+        "--engine", type=click.Choice(("ray",)),
+        help="What starts the processes: ray, on the cluster that it finds or else on this "
+        "machine.",
+    ),
+    click.option(
+        "--workers", type=kinds.IntegerRange(min=1), metavar="N",
+        help="Number of processes of --engine, each with a GPU if Ray has any.",
+    ),
+    click.option(
+        "--restarts", type=kinds.IntegerRange(min=0), metavar="N",
+        help="How often --engine starts again what a lost process did, from the last saved state."
+        f"  [default: {DEFAULT_RESTARTS}]",
+    ),
+)  # fmt: skip
 
 
 def spread_options(command: Callable) -> Callable:
@@ -36,9 +58,67 @@ def spread_options(command: Callable) -> Callable:
             help="Index of this process, from 0.  [default: that of the cluster]",
         ),
     )  # fmt: skip
+    return _with(command, added + ENGINE)
+
+
+def engine_options(command: Callable) -> Callable:
+    """Adds the options of an engine that starts processes to a command."""
+    return _with(command, ENGINE)
+
+
+def _with(command: Callable, added: Sequence[Callable]) -> Callable:
     for option in reversed(added):
         command = option(command)
     return command
+
+
+def check_engine(engine: str | None, workers: int | None, restarts: int | None) -> int:
+    """Checks the options of an engine, and returns the number of restarts.
+
+    Raises:
+        click.UsageError: one stands alone.
+    """
+    if engine is None:
+        for name, value in (("workers", workers), ("restarts", restarts)):
+            if value is not None:
+                raise click.UsageError(f"Expected --{name} only with --engine.")
+    elif workers is None:
+        raise click.UsageError(f"Expected --workers N with --engine {engine}.")
+    return DEFAULT_RESTARTS if restarts is None else restarts
+
+
+def run_spread(
+    work: Callable[..., None], *, out: Path, resume: bool, distribute: str | None,
+    engine: str | None, workers: int | None, restarts: int | None, **place: Any,
+) -> None:  # fmt: skip
+    """Runs a function in this process, or in those of an engine.
+
+    Args:
+        work: function of `resume`, importable by name.
+        out: what it writes.
+        resume: whether to go on from the last state.
+        distribute, engine, workers, restarts, **place: values of `spread_options`.
+
+    Raises:
+        click.UsageError: options that do not fit each other.
+        InputError, RunError: see `spread` and `run_on_ray`.
+    """
+    restarts = check_engine(engine, workers, restarts)
+    if engine is None:
+        with spread(distribute, **place):
+            work(resume=resume)
+        return
+    for name, value in place.items():
+        if value is not None:
+            raise click.UsageError(
+                f"Expected no --{name} beside --engine {engine}, whose processes find each other."
+            )
+    from keras_transformer.cli.on_ray import run_on_ray
+
+    run_on_ray(
+        work, distribute=distribute or "data", workers=workers, restarts=restarts, out=out,
+        resume=resume,
+    )  # fmt: skip
 
 
 @contextmanager

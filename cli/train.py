@@ -1,6 +1,7 @@
 """`keras-transformer train`: training of a model of the catalogue on your own data."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import click
 
 from keras_transformer.cli import kinds, options, training
 from keras_transformer.cli.recipe_options import recipe_options
-from keras_transformer.cli.spread import spread, spread_options
+from keras_transformer.cli.spread import SPREAD, run_spread, spread_options
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.recipe.training_data import data_options
 from keras_transformer.zoo.tasks.registry import ALIASES, DEFAULT_TASK, TASKS
@@ -128,11 +129,17 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
     help="Change a setting of the model, such as dropout=0.3; may be repeated.",
 )
 def train(
+<<<<<<< HEAD
     out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, log: Path | None,
     profile: Path | None, peak: float | None, recipe_file: Path | None, tasks: str | None,
     baseline: bool, mixed_precision: str | None, settings: dict[str, Any],
     fusion: str | None, distribute: str | None, coordinator: str | None, processes: int | None,
     process: int | None, **given: Any,
+=======
+    out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
+    tasks: str | None, baseline: bool, mixed_precision: str | None, settings: dict[str, Any],
+    fusion: str | None, **given: Any,
+>>>>>>> ray
 ) -> None:  # fmt: skip
     """Train a MODEL on your own data: of the catalogue, or from the weights of a trained one.
 
@@ -182,6 +189,7 @@ def train(
     masked-language-modeling --train texts.txt --validation 0.05 --out pretrained; then
     keras-transformer train ./pretrained --train train.tsv --validation dev.tsv --out my_model
     """
+    places = {name: given.pop(name) for name in SPREAD}
     changes = {name: value for name, value in given.items() if value is not None}
     settings |= {} if fusion is None else {"fusion": fusion}
     if tasks is not None:
@@ -192,10 +200,13 @@ def train(
     for name in ("train", "validation") if recipe_file is None else ():
         if name not in run:
             raise click.UsageError(f"Missing option '--{name}'.")
-    with spread(distribute, coordinator, processes, process):
-        from keras_transformer.zoo.distributed.devices import is_writer
-        from keras_transformer.zoo.training import train as zoo_train
+    work = partial(
+        run_here, run | {"settings": settings, "overwrite": overwrite, "baseline": baseline}, out,
+        tensorboard,
+    )  # fmt: skip
+    run_spread(work, out=out, resume=resume, **places)
 
+<<<<<<< HEAD
         with training.session(out, tensorboard, log) as hearers:
             trained = zoo_train.train(
                 **run, settings=settings, out=out, resume=resume, overwrite=overwrite,
@@ -209,6 +220,28 @@ def train(
             had_ended=hearers["report"].had_ended,
             is_pretrained=bool(trained.recipe.model.published),
         )  # fmt: skip
+=======
+
+def run_here(run: dict[str, Any], out: Path, tensorboard: Path | None, *, resume: bool) -> None:
+    """Trains in this process, the only one or one of several.
+
+    Args:
+        run: arguments of `zoo.training.train.train`.
+        out, tensorboard, resume: options of the command.
+    """
+    from keras_transformer.zoo.distributed.devices import is_writer
+    from keras_transformer.zoo.training import train as zoo_train
+
+    with training.session(out, tensorboard) as hearers:
+        trained = zoo_train.train(**run, out=out, resume=resume, **hearers)
+    if not is_writer():
+        return
+    training.print_result(
+        out, trained.metrics["validation"], trained.metrics.get("baseline"),
+        had_ended=hearers["report"].had_ended,
+        is_pretrained=bool(trained.recipe.model.published),
+    )  # fmt: skip
+>>>>>>> ray
 
 
 def of_table(tasks: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,10 @@ class RunError(RuntimeError):
         super().__init__(shortened(sentence))
 
 
+class LostError(RunError):
+    """Another process of a run is gone; the run goes on once all are started again."""
+
+
 @contextlib.contextmanager
 def placed(place: str) -> Iterator[None]:
     """Adds the location of a value, such as its file and line, to what an InputError says of it."""

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from keras_transformer.edge.compress.prune import prune
 from keras_transformer.edge.precision import PRECISIONS, get_precision
@@ -15,6 +15,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe.training_data import is_path, rows_given
 from keras_transformer.zoo.training.run_data import training_rows
@@ -50,6 +51,13 @@ class Candidate:
         pruned = f"sparse-{self.sparsity:g}" if self.sparsity else ""
         trained_on = f"{self.precision}-qat" if self.qat else ""
         return "-".join(filter(None, [pruned, trained_on]))
+
+    @property
+    def trainings(self) -> list[Self]:
+        """The candidates whose `source` is trained for this one, each on that of the former."""
+        pruned = dataclasses.replace(self, precision=REFERENCE, qat=False, length=0)
+        steps = [(self.sparsity, pruned), (self.qat, dataclasses.replace(self, length=0))]
+        return [step for is_needed, step in steps if is_needed]
 
     @property
     def needs_data(self) -> bool:
@@ -126,6 +134,19 @@ class Workshop:
             )
         if train is None:
             training_rows(self.checkpoint)
+
+    def train(self, candidate: Candidate) -> None:
+        """Trains the checkpoint that a candidate is converted from, if it is not trained yet.
+
+        Raises:
+            InputError, RunError: if that fails; the message gives the reason.
+        """
+        self._source(candidate)
+
+    def take(self, source: str) -> None:
+        """Takes a checkpoint that another process has trained in the folder, by its name."""
+        if source not in self._sources:
+            self._sources[source] = as_checkpoint(self.folder / source)
 
     def make(self, candidate: Candidate) -> Artifact:
         """Builds the file of a candidate.

@@ -1,34 +1,31 @@
 """Search for the best file: every candidate is converted, evaluated and timed with the others."""
 
 import dataclasses
-import gzip
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.edge.choose.candidates import REFERENCE, Candidate, Workshop, ladder
+from keras_transformer.edge.choose.bench import CHECKPOINTS, Bench
+from keras_transformer.edge.choose.candidates import REFERENCE, Candidate, ladder
 from keras_transformer.edge.choose.search_result import Measured, Search
 from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.convert.convert import checked_lengths
-from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.data.columns import columns_of
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.evaluation.metric import Metric, check_max_drop
+from keras_transformer.zoo.evaluation.metric import check_max_drop
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe.training_data import data_digest, is_path, rows_digest
-from keras_transformer.zoo.storage.beside import check_writable, resolved, target
+from keras_transformer.zoo.storage.beside import check_writable, remove, resolved, target
 from keras_transformer.zoo.storage.files import weights_digest, write_file
 from keras_transformer.zoo.storage.locks import clear_abandoned
 from keras_transformer.zoo.training.run_folder import one_run
 
 RESULTS = "results.json"
-CHECKPOINTS = "checkpoints"
 
 
 @needs_backend("search")
@@ -48,6 +45,7 @@ def search(
     resume: bool = False,
     overwrite: bool = False,
     report: Report | None = None,
+    trials: Callable[[Sequence[Candidate]], Iterable[Measured]] | None = None,
     **decoding: Any,
 ) -> Search:
     """Builds, evaluates and times candidates, and writes their files and `results.json`.
@@ -69,6 +67,8 @@ def search(
         resume: whether to continue the search in the folder.
         overwrite: whether to discard the search in the folder.
         report: receives progress callbacks of the candidates and the training runs.
+        trials: function that measures candidates elsewhere, in any order; by default they are
+            measured here, one after the other. See `bench.Bench`.
         **decoding: decoding options of a translator, see `Decoding`.
 
     Raises:
@@ -82,72 +82,60 @@ def search(
     candidates = ladder() if candidates is None else candidates
     check_max_drop(max_drop)
     checkpoint = as_checkpoint(checkpoint)
-    columns = columns_of(checkpoint) if columns is None else columns
     if checkpoint.is_quantized:
         raise InputError("Expected a float checkpoint to search from, got a quantized one.")
     for candidate in candidates:
         if candidate.length:
             checked_lengths(checkpoint, [candidate.length])
-    workshop = Workshop(
-        checkpoint, out / CHECKPOINTS, train=train, validation=validation, resume=resume,
-        overwrite=overwrite, report=report,
+    bench = Bench(
+        checkpoint, data, out, columns=columns, decoding=decoding, train=train,
+        validation=validation, resume=resume, overwrite=overwrite, report=report,
     )  # fmt: skip
     if any(candidate.needs_data for candidate in candidates):
-        workshop.check_data()
-    examples = checkpoint.task.examples_of(data, columns)
-
-    def measure(predictor: Any) -> dict[str, Any]:
-        return checkpoint.task.evaluate(predictor, examples, **decoding)
-
+        bench.workshop.check_data()
+    examples = bench.examples
     run = {
         "weights": weights_digest(checkpoint.model.weights),
         "data": _digest(data if is_path(data) else examples),
-        "columns": dict(columns), "decoding": decoding,
-        **{name: _named(source) for name, source in workshop.data.items()},
+        "columns": dict(bench.columns), "decoding": decoding,
+        **{name: _named(source) for name, source in bench.workshop.data.items()},
     }  # fmt: skip
-    task = checkpoint.task
-    for note in task.notes(task.metric, examples):
+    for note in checkpoint.task.notes(checkpoint.task.metric, examples):
         report.note(note)
-    metric = task.defined(task.metric, examples)
-    found = Search(
-        run=run, data=str(examples.path), metric=metric, max_drop=max_drop,
-    )  # fmt: skip
+    found = Search(run=run, data=str(examples.path), metric=bench.metric, max_drop=max_drop)
     done = _begin(out, found, resume=resume, overwrite=overwrite)
-    rows: list[Measured] = []
-    for number, candidate in enumerate(candidates, start=1):
-        row = done.pop(candidate, None)
-        if row is None:
-            report.note(f"{candidate.name}, {number} of {len(candidates)}.")
-            row = _measure(candidate, workshop, out, measure, found.metric)
-        if candidate.name == REFERENCE and row.error is not None:
+
+    def say(candidate: Candidate) -> None:
+        number = candidates.index(candidate) + 1
+        report.note(f"{candidate.name}, {number} of {len(candidates)}.")
+
+    def in_turn(wanted: Sequence[Candidate]) -> Iterator[Measured]:
+        for candidate in wanted:
+            say(candidate)
+            yield bench.measure(candidate)
+
+    for row in (trials or in_turn)([one for one in candidates if one not in done]):
+        if trials is not None:
+            say(row.candidate)
+        if row.name == REFERENCE and row.error is not None:
             raise RunError(
                 f"The {REFERENCE} file, which the others are held against, failed: {row.error}"
             )
-        rows.append(row)
-        # Results of an earlier run stay in the file until their turn comes.
-        _write(out, dataclasses.replace(found, rows=[*rows, *done.values()]))
+        done[row.candidate] = row
+        # Results of an earlier run with other candidates stay in the file until the end.
+        _write(out, dataclasses.replace(found, rows=_in_order(done, candidates)))
+    rows = [done[candidate] for candidate in candidates]
     found = _timed(dataclasses.replace(found, rows=rows), out, threads, runs)
     _write(out, found)
     return found
 
 
-def _measure(
-    candidate: Candidate, workshop: Workshop, out: Path, measure: Callable, metric: Metric
-) -> Measured:
-    """Builds and evaluates a candidate's file; records the reason if that fails."""
-    try:
-        converted = workshop.make(candidate)
-        metrics = measure(Runner(converted))
-        value = metric.value(metrics)
-    except (InputError, RunError) as error:
-        return Measured(candidate=candidate, error=" ".join(str(error).split()))
-    write_file(out / f"{candidate.name}.tflite", bytes(converted), overwrite=True)
-    return Measured(
-        candidate=candidate, value=value,
-        metric_signature=metrics.get(f"{metric.name}_signature"),
-        agreement=converted.parity.agreement, size=converted.size,
-        gzip_size=len(gzip.compress(bytes(converted), mtime=0)),
-    )  # fmt: skip
+def _in_order(
+    done: Mapping[Candidate, Measured], candidates: Sequence[Candidate]
+) -> list[Measured]:
+    """The measurements in the order of the candidates, and then those of others."""
+    ours = [done[one] for one in candidates if one in done]
+    return [*ours, *(row for one, row in done.items() if one not in candidates)]
 
 
 def _timed(found: Search, out: Path, threads: int, runs: int) -> Search:
@@ -181,6 +169,7 @@ def _begin(out: Path, found: Search, *, resume: bool, overwrite: bool) -> dict[C
         if not resume:
             for row in rows:
                 (out / row.file).unlink(missing_ok=True)
+            remove(out / CHECKPOINTS)
             rows = []
         elif earlier["run"] != json.loads(json.dumps(found.run)):
             changed = [name for name in found.run if found.run[name] != earlier["run"].get(name)]

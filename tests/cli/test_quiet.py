@@ -19,6 +19,7 @@ E0000 00:00:1795859051.3 6049 cuda_platform.cc:52] failed call to cuInit: INTERN
 To enable the following instructions: AVX2 FMA, in other operations, rebuild TensorFlow
 WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
 INFO: Created TensorFlow Lite XNNPACK delegate for CPU.
+[2026-12-01 02:45:35,185 W 17721 17721] gcs_client.cc:210: Failed to get cluster ID from GCS server
 """
 REAL = """\
 E0000 00:00:1795859051.3 6049 executor.cc:52] Out of memory

@@ -59,6 +59,8 @@ def test_a_search_that_is_there(searched):
             ["--label", "class"],
             "there is no column 'class'; the columns are 'sentence', 'verdict'.",
         ),
+        (["--workers", "2"], "Expected --workers only with --engine."),
+        (["--engine", "ray"], "Expected --workers N with --engine ray."),
     ],
 )
 def test_mistakes(checkpoint, data, tmp_path, arguments, sentence):

@@ -1,10 +1,13 @@
-"""Options of `train --distribute` that do not fit: one sentence each."""
+"""Options of `train --distribute` and `--engine` that do not fit: one sentence each."""
+
+import sys
 
 import pytest
 
 from tests.cli.calls import call
 
 DATA = ("--train", __file__, "--validation", __file__, "--out", "no-out")
+RAY = ("--engine", "ray", "--workers", "2")
 
 
 @pytest.mark.parametrize(
@@ -15,10 +18,20 @@ DATA = ("--train", __file__, "--validation", __file__, "--out", "no-out")
         (("--processes", "2"), "Expected --processes only with --distribute."),
         (("--coordinator", "a:1"), "Expected --coordinator only with --distribute."),
         (("--process", "0"), "Expected --process only with --distribute."),
+        (("--workers", "2"), "Expected --workers only with --engine."),
+        (("--restarts", "2"), "Expected --restarts only with --engine."),
+        (("--engine", "ray"), "Expected --workers N with --engine ray."),
+        ((*RAY, "--coordinator", "a:1"), "Expected no --coordinator beside --engine ray, whose "
+         "processes find each other."),
+        ((*RAY, "--process", "1"), "Expected no --process beside --engine ray, whose processes "
+         "find each other."),
+        (RAY, "Expected Ray to be installed for --engine ray, got none (import of ray halted; "
+         "None in sys.modules); run: pip install 'keras-transformer-zoo[ray]'."),
     ],
 )  # fmt: skip
 def test_a_run_that_cannot_be_spread_is_refused(options, sentence, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.setitem(sys.modules, "ray", None)
     result = call("train", "bert_tiny", *DATA, *options)
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, f"Error: {sentence}")
 

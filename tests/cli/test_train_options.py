@@ -19,7 +19,8 @@ def test_every_field_of_a_recipe_is_an_option():
     # Those of every command are added where a command is first looked up; a fusion is a setting.
     assert names - fields - {"max_unpacked", "verbose"} == {
         "out", "overwrite", "resume", "tensorboard", "recipe_file", "task", "tasks", "baseline",
-        "fusion", "distribute", "coordinator", "processes", "process", "log", "profile", "peak",
+        "fusion", "distribute", "coordinator", "processes", "process", "engine", "workers",
+        "restarts", "prepared", "log", "profile", "peak",
     }  # fmt: skip
 
 

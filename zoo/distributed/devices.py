@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from keras_transformer.zoo.distributed.layout import DATA, MODEL, Layout
-from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.errors import InputError, LostError, RunError
 
 # Others need not have it.
 if keras.config.backend() == "jax":
@@ -130,13 +130,13 @@ def meet(what: str) -> None:
 
 @contextmanager
 def loss_told() -> Iterator[None]:
-    """Raises RunError in one sentence where another process of a run is gone."""
+    """Raises LostError in one sentence where another process of a run is gone."""
     try:
         yield
     except (RuntimeError, ValueError) as error:
         if isinstance(error, InputError | RunError) or not _LOST.search(str(error)):
             raise
-        raise RunError(
+        raise LostError(
             "Another process of the run ended or cannot be reached; start all of them again, to "
             "resume from the last state."
         ) from error
@@ -219,7 +219,7 @@ def _join(coordinator: str | None, processes: int | None, process: int | None) -
     joining.start()
     joining.join(JOINING_SECONDS)
     if joining.is_alive():
-        raise RunError(
+        raise LostError(
             f"The {processes or 'other'} processes did not meet at {coordinator or 'the cluster'} "
             f"within {JOINING_SECONDS} s; start the same command in each, with its own process "
             "index from 0, and check that the first can be reached there."

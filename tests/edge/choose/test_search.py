@@ -5,6 +5,7 @@ import json
 import pytest
 
 from keras_transformer.edge.choose import candidates
+from keras_transformer.edge.choose.bench import Bench
 from keras_transformer.edge.choose.candidates import Candidate, Workshop, ladder
 from keras_transformer.edge.choose.search import search
 from keras_transformer.edge.compare import memory
@@ -131,6 +132,30 @@ def test_a_killed_search_goes_on_with_what_is_missing(runs, found, made, tmp_pat
     (out / "int8.tflite").unlink()
     searched(runs, out, resume=True, candidates=LADDER[:2])
     assert made == ["float32", "int8", "int8-4", "int8"]
+
+
+@pytest.mark.slow
+def test_trials_elsewhere_may_end_in_any_order(runs, found, made, tmp_path):
+    def backwards(wanted):
+        bench = Bench(
+            runs.trained, runs.folder / "validation.tsv", tmp_path / "choice", columns=COLUMNS,
+            decoding={},
+        )  # fmt: skip
+        return map(bench.measure, reversed(wanted))
+
+    result = searched(runs, tmp_path / "choice", trials=backwards)
+    assert made == ["int8-4", "int8", "float32"]
+    expected = [(row.name, row.value, row.size) for row in found[0].rows]
+    assert [(row.name, row.value, row.size) for row in result.rows] == expected
+
+
+def test_a_checkpoint_is_trained_on_the_pruned_one():
+    wanted = Candidate(precision="int8", qat=True, sparsity=0.5, length=8)
+    pruned, trained = wanted.trainings
+    assert pruned == Candidate(precision="float32", sparsity=0.5)
+    assert trained == Candidate(precision="int8", qat=True, sparsity=0.5)
+    assert [one.source for one in wanted.trainings] == ["sparse-0.5", "sparse-0.5-int8-qat"]
+    assert Candidate(precision="int8", length=8).trainings == []
 
 
 @pytest.mark.slow

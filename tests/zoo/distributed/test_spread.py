@@ -115,7 +115,7 @@ def test_a_run_that_loses_a_process_is_resumed(alone, tables, tmp_path):
     _, said = first.communicate(timeout=600)
     assert time.monotonic() - died < 30
     assert first.returncode not in (0, -signal.SIGKILL)
-    assert "RunError: Another process of the run ended" in said
+    assert "LostError: Another process of the run ended" in said
     assert not (tmp_path / "classifier").exists()
     for process in start_two(tables, tmp_path, "classifier", "--resume"):
         ended(process)

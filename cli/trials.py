@@ -1,0 +1,106 @@
+"""Trials of a search as tasks of Ray, which runs those again whose process dies."""
+
+import functools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_transformer.cli.on_ray import FINAL, check_place, ray_started
+from keras_transformer.zoo.errors import RunError
+
+# They import TensorFlow.
+if TYPE_CHECKING:
+    from keras_transformer.edge.choose.bench import Bench
+    from keras_transformer.edge.choose.candidates import Candidate
+    from keras_transformer.edge.choose.search_result import Measured
+
+# Seconds between looks at what has ended.
+_LOOKS = 0.2
+
+
+def trials_on_ray(
+    *, workers: int, restarts: int, out: Path, **bench: Any
+) -> Callable[[Sequence["Candidate"]], Iterator["Measured"]]:
+    """Returns the `trials` of `edge.choose.search` that run on the cluster of Ray.
+
+    Args:
+        workers: number of trials at a time.
+        restarts: how often Ray starts a trial again whose process died.
+        out: folder of the search, which all machines share.
+        **bench: arguments of `Bench` in JSON.
+    """
+
+    def trials(candidates: Sequence["Candidate"]) -> Iterator["Measured"]:
+        if not candidates:
+            return
+        with ray_started(workers, kind="CPU") as ray:
+            places = ray.util.placement_group([{"CPU": 1}] * workers)
+            strategy = ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(places)
+            task = functools.partial(
+                ray.remote, num_cpus=1, max_retries=restarts, scheduling_strategy=strategy
+            )
+            train, measure = task()(_train), task()(_measure)
+            job = json.dumps({"out": str(out), "folder": os.getcwd(), **bench})
+            trained: dict[str, Any] = {}
+            running = []
+            for candidate in candidates:
+                source = ""
+                for step in candidate.trainings:
+                    if step.source not in trained:
+                        # Ray begins it when that of the source has ended, with its value.
+                        trained[step.source] = train.remote(
+                            job, step, source, trained.get(source)
+                        )
+                    source = step.source
+                running.append(measure.remote(job, candidate, trained.get(source)))
+            while running:
+                done, running = ray.wait(running, timeout=0)
+                if not done:
+                    # Not in `ray.wait`, which makes Ctrl-C of other signals.
+                    time.sleep(_LOOKS)
+                    continue
+                try:
+                    row = ray.get(done[0])
+                except ray.exceptions.RayTaskError as error:
+                    raise error.cause if isinstance(error.cause, FINAL) else error from None
+                except ray.exceptions.RayError as error:
+                    raise RunError(
+                        f"A trial was lost after {restarts} restarts; go on with --resume."
+                    ) from error
+                yield row
+
+    return trials
+
+
+@functools.lru_cache(maxsize=1)
+def _bench(job: str) -> "Bench":
+    """The bench of this process, which Ray gives one trial after the other."""
+    arguments = json.loads(job)
+    check_place(Path(arguments["out"]), Path(arguments.pop("folder")))
+    from keras_transformer.edge.choose.bench import Bench
+
+    # What another trial has trained is not trained again.
+    return Bench(**arguments, resume=True)
+
+
+def _train(job: str, candidate: "Candidate", base: str, failed: str | None) -> str | None:
+    """Trains a candidate's checkpoint on a base; returns the reason if either fails."""
+    if failed is not None:
+        return failed
+    bench = _bench(job)
+    bench.workshop.take(base)
+    return bench.train(candidate)
+
+
+def _measure(job: str, candidate: "Candidate", failed: str | None) -> "Measured":
+    """Makes and measures a candidate, unless its checkpoint failed."""
+    from keras_transformer.edge.choose.search_result import Measured
+
+    if failed is not None:
+        return Measured(candidate=candidate, error=failed)
+    bench = _bench(job)
+    bench.workshop.take(candidate.source)
+    return bench.measure(candidate)
