@@ -23,10 +23,10 @@ from keras_transformer.edge.quantize.ranges import (
     calibrate,
     check_ranges,
     learned_points,
-    train_ranges,
 )
 from keras_transformer.edge.quantize.rounding import round_biases, validated_as_stored
 from keras_transformer.edge.quantize.smoothing import smoothed
+from keras_transformer.edge.quantize.trained_ranges import train_ranges
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import KernelLayer, Projection
 from keras_transformer.speech import FrameConvolution
@@ -199,7 +199,7 @@ def quantize(
         # Their loss is one of all outputs.
         learner = learner_of(model, checkpoint.config, run.data)
     if spec.is_static:
-        train_ranges(model, run.recipe, run.total_steps, learner)
+        learner = train_ranges(model, run.recipe, run.total_steps, learner)
     kept = keep_pruned(model, run.recipe)
     fit = run.fit(model, learner)
     fit.after_step = kept
