@@ -35,7 +35,13 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
+from keras_transformer.zoo.models.build import (
+    all_layers,
+    build,
+    own_weights,
+    set_weights,
+    shared_weights,
+)
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.models.running.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
@@ -192,6 +198,7 @@ def quantize(
         percentile=percentile, range_method=method, smooth=recipe.quantize.smooth,
         note=run.report.note,
     )  # fmt: skip
+    own_weights(model)
     learner = model
     if share:
         learner = Following(model, checkpoint.model, checkpoint.task, guidance)

@@ -4,8 +4,6 @@ On TensorFlow both use its op for simulated rounding, and the average is that of
 tensorflow-model-optimization. On other backends the same is written in keras.ops.
 """
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -55,21 +53,21 @@ def track_ranges(
         The model that steps train: the learner, or one that counts its steps.
     """
     learner = learner or model
-    by_tfmot = keras.config.backend() == "tensorflow"
-    if moving_steps is not None and not by_tfmot:
-        # On JAX a step does not see its optimizer's count.
-        learner = Counted(learner)
-
-    def decay() -> Any:
-        if moving_steps is None:
-            return RANGE_DECAY
-        steps = learner.optimizer.iterations if by_tfmot else learner.steps
-        return ops.where(ops.convert_to_tensor(steps) < moving_steps, RANGE_DECAY, 1.0)
-
-    averaged = _by_tfmot() if by_tfmot else _averaged
+    on_tensorflow = keras.config.backend() == "tensorflow"
+    if on_tensorflow:
+        from keras_transformer.edge.quantize.by_tfmot import averaged
+    else:
+        averaged = _averaged
+        if moving_steps is not None:
+            # On JAX a step does not see its optimizer's count.
+            learner = Counted(learner)
 
     def track(point, inputs, training):
-        return averaged(point, inputs, bool(training), decay() if training else RANGE_DECAY)
+        decay = RANGE_DECAY
+        if training and moving_steps is not None:
+            steps = learner.optimizer.iterations if on_tensorflow else learner.steps
+            decay = ops.where(ops.convert_to_tensor(steps) < moving_steps, RANGE_DECAY, 1.0)
+        return averaged(point, inputs, bool(training), decay)
 
     for point in learned_points(model):
         point.tracker = track
@@ -100,25 +98,9 @@ class Counted(keras.Model):
             self.steps.assign_add(1)
         return outputs
 
-    def compute_loss(self, **arguments):
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the learner's loss."""
-        return self.learner.compute_loss(**arguments)
-
-
-def _by_tfmot():
-    """The tracker by tfmot's function."""
-    # Importing tfmot takes seconds and changes which Keras `tensorflow` exposes.
-    from tensorflow_model_optimization.python.core.quantization.keras.quant_ops import (
-        MovingAvgQuantize,
-    )
-
-    def track(point, inputs, training, decay):
-        return MovingAvgQuantize(
-            inputs, point.range_min.value, point.range_max.value, ema_decay=decay,
-            is_training=training, num_bits=point.bits, symmetric=point.symmetric,
-        )  # fmt: skip
-
-    return track
+        return self.learner.compute_loss(x, y, y_pred, sample_weight, training)
 
 
 def _averaged(point: QuantPoint, inputs, training: bool, decay):
@@ -146,11 +128,14 @@ def learn_ranges(model: keras.Model) -> None:
     Args:
         model: model that is not compiled yet.
     """
-    on_tensorflow = keras.config.backend() == "tensorflow"
-    forward, backward = _native() if on_tensorflow else (fake_quant, fake_quant_gradients)
+    if keras.config.backend() == "tensorflow":
+        from keras_transformer.edge.quantize.by_tfmot import backward, forward
+    else:
+        forward, backward = fake_quant, fake_quant_gradients
 
     def round_to_range(point, inputs, training):
-        low, high = (ops.convert_to_tensor(one) for one in (point.range_min, point.range_max))
+        # The cast makes a tensor of the variable.
+        low, high = (ops.cast(one, "float32") for one in (point.range_min, point.range_max))
         return _rounded(
             inputs, low, high, bits=point.bits, symmetric=point.symmetric, forward=forward,
             backward=backward,
@@ -159,23 +144,6 @@ def learn_ranges(model: keras.Model) -> None:
     for point in learned_points(model):
         point.tracker = round_to_range
         point.train_range()
-
-
-def _native():
-    """TensorFlow's rounding and its gradients."""
-    import tensorflow as tf
-
-    quantization = tf.quantization
-
-    def forward(inputs, low, high, bits):
-        return quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=bits)
-
-    def backward(upstream, inputs, low, high, bits):
-        return quantization.fake_quant_with_min_max_vars_gradient(
-            upstream, inputs, low, high, num_bits=bits
-        )
-
-    return forward, backward
 
 
 def _rounded(inputs, low, high, *, bits, symmetric, forward, backward):
