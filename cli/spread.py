@@ -11,6 +11,9 @@ import click
 from keras_transformer.cli import kinds
 from keras_transformer.cli.errors import CommandError, in_one_sentence
 
+# The options of `spread`.
+SPREAD = ("distribute", "coordinator", "processes", "process")
+
 
 def spread_options(command: Callable) -> Callable:
     """Adds the options of `spread` to a command."""

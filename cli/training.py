@@ -1,13 +1,14 @@
 """Shared code of the commands that train: options, progress and results."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from keras_transformer.cli import kinds, options
+from keras_transformer.cli.spread import SPREAD, spread, spread_options
 
 
 @contextmanager
@@ -68,11 +69,17 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
     )  # fmt: skip
 
     def add(command: Callable) -> Callable:
+        command = spread_options(command)
         for option in reversed(added):
             command = option(command)
         return command
 
     return add
+
+
+def spread_by(given: dict[str, Any]) -> AbstractContextManager[None]:
+    """Takes the options of `spread` out of a command's, and spreads what runs in the context."""
+    return spread(**{name: given.pop(name) for name in SPREAD})
 
 
 def go_on(
@@ -106,6 +113,8 @@ def print_result(
 ) -> None:  # fmt: skip
     """Prints the validation metrics of the run, and the path of its checkpoint if it wrote that.
 
+    Of several processes the first one does.
+
     Args:
         out: the checkpoint.
         metrics: of the model.
@@ -114,7 +123,10 @@ def print_result(
         is_pretrained: whether the run began with published weights.
     """
     from keras_transformer.cli import display
+    from keras_transformer.zoo.distributed.devices import is_writer
 
+    if not is_writer():
+        return
     advice = (
         "Try more epochs or more data." if is_pretrained else
         "Try a pretrained model first (keras-transformer models lists them), then more epochs or "
