@@ -96,6 +96,7 @@ def go_on(
     Returns:
         The new checkpoint, and whether its run had ended before it was resumed.
     """
+    from keras_transformer.zoo.distributed.devices import is_writer
     from keras_transformer.zoo.training.run_folder import check_run_target
 
     check_run_target(out, resume=resume, overwrite=overwrite)
@@ -104,7 +105,7 @@ def go_on(
         result = function(
             *models, out=out, resume=resume, overwrite=overwrite, **hearers, **changes
         )
-        return result, hearers["report"].had_ended
+        return result, is_writer() and hearers["report"].had_ended
 
 
 def print_result(

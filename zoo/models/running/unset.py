@@ -27,4 +27,5 @@ def _unset(shape, dtype=None):
         import tensorflow as tf
 
         return tf.raw_ops.Empty(shape=list(shape), dtype=dtype)
-    return np.empty(shape, dtype)
+    # The same in all processes of a distributed run; the system clears memory when it is written to.
+    return np.zeros(shape, dtype)
