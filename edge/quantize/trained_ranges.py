@@ -105,7 +105,8 @@ class Counted(keras.Model):
 
 def _averaged(point: QuantPoint, inputs, training: bool, decay):
     """The rounded inputs; in training the bounds first follow the inputs' own."""
-    low, high = (ops.convert_to_tensor(one) for one in (point.range_min, point.range_max))
+    # The cast makes a tensor of the variable.
+    low, high = (ops.cast(one, "float32") for one in (point.range_min, point.range_max))
     if training:
         values = ops.cast(inputs, "float32")
         lowest, highest = ops.min(values), ops.max(values)

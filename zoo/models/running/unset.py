@@ -27,5 +27,5 @@ def _unset(shape, dtype=None):
         import tensorflow as tf
 
         return tf.raw_ops.Empty(shape=list(shape), dtype=dtype)
-    # The same in all processes of a distributed run; the system clears memory when it is written to.
+    # Equal in all processes of a distributed run, and not yet memory of the process either.
     return np.zeros(shape, dtype)
