@@ -22,8 +22,7 @@ FOLDERS = {LAYERS: "keras_transformer", ZOO: "zoo", EDGE: "edge", CLI: "cli"}
 # Outside cli/, where a command imports TensorFlow only when it runs, an import inside a function
 # needs a reason.
 LOCAL_IMPORTS = {
-    # Importing tfmot switches the process to Keras 2 wherever `tf.keras` is written, and on JAX
-    # nothing needs it.
+    # Importing tfmot switches the process to Keras 2 wherever `tf.keras` is written.
     ("edge/quantize/trained_ranges.py", "keras_transformer"),
     *((f"edge/compress/{one}.py", "keras_transformer") for one in ("magnitude", "clustering")),
     *(("edge/compress/importance.py", package) for package in ("jax", "tensorflow")),
