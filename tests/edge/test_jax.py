@@ -30,8 +30,8 @@ def trained(tables, tmp_path_factory):
 @pytest.mark.parametrize(
     "names",
     mostly_slow(
-        ["quantize,prune", "labels", "learned", "heads,blocks", "pairs,clusters", "distill"],
-        ["quantize,prune"],
+        ["quantize", "labels,learned", "prune,pairs,clusters", "heads,blocks,distill"],
+        ["quantize"],
     ),
 )
 def test_a_run_on_jax_is_that_of_tensorflow(names, trained, tmp_path):
