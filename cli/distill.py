@@ -55,9 +55,10 @@ def distill(teacher: Path, student: str | None, settings: dict[str, Any], **give
     The teacher with fewer blocks: keras-transformer distill my_model --init teacher --set
     num_layers=3 --out my_student
     """
-    from keras_transformer.edge.distill import distill as edge_distill
+    with training.spread_by(given):
+        from keras_transformer.edge.distill import distill as edge_distill
 
-    distilled, had_ended = training.go_on(
-        edge_distill.distill, teacher, student, settings=settings or None, **given
-    )
-    training.print_result(given["out"], distilled.metrics["validation"], had_ended=had_ended)
+        distilled, had_ended = training.go_on(
+            edge_distill.distill, teacher, student, settings=settings or None, **given
+        )
+        training.print_result(given["out"], distilled.metrics["validation"], had_ended=had_ended)

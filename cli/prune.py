@@ -46,8 +46,9 @@ def prune(checkpoint: Path, **given: Any) -> None:
 
     Example: keras-transformer prune my_model --heads 2 --neurons 256 --out my_model_small
     """
-    from keras_transformer.edge.compress import prune as edge_prune
+    with training.spread_by(given):
+        from keras_transformer.edge.compress import prune as edge_prune
 
-    pruned, had_ended = training.go_on(edge_prune.prune, checkpoint, **given)
-    metrics = {**pruned.metrics["validation"], **edge_prune.effect(pruned)}
-    training.print_result(given["out"], metrics, had_ended=had_ended)
+        pruned, had_ended = training.go_on(edge_prune.prune, checkpoint, **given)
+        metrics = {**pruned.metrics["validation"], **edge_prune.effect(pruned)}
+        training.print_result(given["out"], metrics, had_ended=had_ended)

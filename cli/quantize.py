@@ -47,7 +47,8 @@ def quantize(checkpoint: Path, **given: Any) -> None:
 
     Example: keras-transformer quantize my_model --train train.tsv --out my_model_int8
     """
-    from keras_transformer.edge.quantize import qat
+    with training.spread_by(given):
+        from keras_transformer.edge.quantize import qat
 
-    quantized, had_ended = training.go_on(qat.quantize, checkpoint, **given)
-    training.print_result(given["out"], quantized.metrics["validation"], had_ended=had_ended)
+        quantized, had_ended = training.go_on(qat.quantize, checkpoint, **given)
+        training.print_result(given["out"], quantized.metrics["validation"], had_ended=had_ended)

@@ -13,8 +13,9 @@ import click
 from keras_transformer.cli import kinds
 from keras_transformer.cli.errors import CommandError, in_one_sentence
 
-# Names of the options of `spread_options`.
-SPREAD = ("distribute", "coordinator", "processes", "process", "engine", "workers", "restarts")
+# Names of the options of `place_options` and of `spread_options`.
+PLACES = ("distribute", "coordinator", "processes", "process")
+SPREAD = (*PLACES, "engine", "workers", "restarts")
 DEFAULT_RESTARTS = 3
 ENGINE = (
     click.option(
@@ -34,7 +35,7 @@ ENGINE = (
 )  # fmt: skip
 
 
-def spread_options(command: Callable) -> Callable:
+def place_options(command: Callable) -> Callable:
     """Adds the options of `spread` to a command."""
     added = (
         click.option(
@@ -58,7 +59,12 @@ def spread_options(command: Callable) -> Callable:
             help="Index of this process, from 0.  [default: that of the cluster]",
         ),
     )  # fmt: skip
-    return _with(command, added + ENGINE)
+    return _with(command, added)
+
+
+def spread_options(command: Callable) -> Callable:
+    """Adds the options of `run_spread` to a command."""
+    return place_options(engine_options(command))
 
 
 def engine_options(command: Callable) -> Callable:

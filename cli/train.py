@@ -129,17 +129,10 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
     help="Change a setting of the model, such as dropout=0.3; may be repeated.",
 )
 def train(
-<<<<<<< HEAD
     out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, log: Path | None,
     profile: Path | None, peak: float | None, recipe_file: Path | None, tasks: str | None,
-    baseline: bool, mixed_precision: str | None, settings: dict[str, Any],
-    fusion: str | None, distribute: str | None, coordinator: str | None, processes: int | None,
-    process: int | None, **given: Any,
-=======
-    out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, recipe_file: Path | None,
-    tasks: str | None, baseline: bool, mixed_precision: str | None, settings: dict[str, Any],
-    fusion: str | None, **given: Any,
->>>>>>> ray
+    baseline: bool, mixed_precision: str | None, settings: dict[str, Any], fusion: str | None,
+    **given: Any,
 ) -> None:  # fmt: skip
     """Train a MODEL on your own data: of the catalogue, or from the weights of a trained one.
 
@@ -200,39 +193,27 @@ def train(
     for name in ("train", "validation") if recipe_file is None else ():
         if name not in run:
             raise click.UsageError(f"Missing option '--{name}'.")
-    work = partial(
-        run_here, run | {"settings": settings, "overwrite": overwrite, "baseline": baseline}, out,
-        tensorboard,
-    )  # fmt: skip
+    run |= {
+        "settings": settings, "overwrite": overwrite, "baseline": baseline, "profile": profile,
+        "peak": None if peak is None else 1e12 * peak,
+    }  # fmt: skip
+    work = partial(run_here, run, out, tensorboard, log)
     run_spread(work, out=out, resume=resume, **places)
 
-<<<<<<< HEAD
-        with training.session(out, tensorboard, log) as hearers:
-            trained = zoo_train.train(
-                **run, settings=settings, out=out, resume=resume, overwrite=overwrite,
-                baseline=baseline, profile=profile, peak=None if peak is None else 1e12 * peak,
-                **hearers,
-            )  # fmt: skip
-        if not is_writer():
-            return
-        training.print_result(
-            out, trained.metrics["validation"], trained.metrics.get("baseline"),
-            had_ended=hearers["report"].had_ended,
-            is_pretrained=bool(trained.recipe.model.published),
-        )  # fmt: skip
-=======
 
-def run_here(run: dict[str, Any], out: Path, tensorboard: Path | None, *, resume: bool) -> None:
+def run_here(
+    run: dict[str, Any], out: Path, tensorboard: Path | None, log: Path | None, *, resume: bool
+) -> None:
     """Trains in this process, the only one or one of several.
 
     Args:
         run: arguments of `zoo.training.train.train`.
-        out, tensorboard, resume: options of the command.
+        out, tensorboard, log, resume: options of the command.
     """
     from keras_transformer.zoo.distributed.devices import is_writer
     from keras_transformer.zoo.training import train as zoo_train
 
-    with training.session(out, tensorboard) as hearers:
+    with training.session(out, tensorboard, log) as hearers:
         trained = zoo_train.train(**run, out=out, resume=resume, **hearers)
     if not is_writer():
         return
@@ -241,7 +222,6 @@ def run_here(run: dict[str, Any], out: Path, tensorboard: Path | None, *, resume
         had_ended=hearers["report"].had_ended,
         is_pretrained=bool(trained.recipe.model.published),
     )  # fmt: skip
->>>>>>> ray
 
 
 def of_table(tasks: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Shared code of the commands that train: options, progress and results."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from keras_transformer.cli import kinds, options
+from keras_transformer.cli.spread import PLACES, place_options, spread
 
 
 @contextmanager
@@ -77,11 +78,17 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
     )  # fmt: skip
 
     def add(command: Callable) -> Callable:
+        command = place_options(command)
         for option in reversed(added):
             command = option(command)
         return command
 
     return add
+
+
+def spread_by(given: dict[str, Any]) -> AbstractContextManager[None]:
+    """Takes the options of `spread` out of a command's, and spreads what runs in the context."""
+    return spread(**{name: given.pop(name) for name in PLACES})
 
 
 def go_on(
@@ -98,6 +105,7 @@ def go_on(
     Returns:
         The new checkpoint, and whether its run had ended before it was resumed.
     """
+    from keras_transformer.zoo.distributed.devices import is_writer
     from keras_transformer.zoo.training.run_folder import check_run_target
 
     check_run_target(out, resume=resume, overwrite=overwrite)
@@ -106,7 +114,7 @@ def go_on(
         result = function(
             *models, out=out, resume=resume, overwrite=overwrite, **hearers, **changes
         )
-        return result, hearers["report"].had_ended
+        return result, is_writer() and hearers["report"].had_ended
 
 
 def print_result(
@@ -114,6 +122,8 @@ def print_result(
     had_ended: bool, is_pretrained: bool = False,
 ) -> None:  # fmt: skip
     """Prints the validation metrics of the run, and the path of its checkpoint if it wrote that.
+
+    Of several processes the first one does.
 
     Args:
         out: the checkpoint.
@@ -123,7 +133,10 @@ def print_result(
         is_pretrained: whether the run began with published weights.
     """
     from keras_transformer.cli import display
+    from keras_transformer.zoo.distributed.devices import is_writer
 
+    if not is_writer():
+        return
     advice = (
         "Try more epochs or more data." if is_pretrained else
         "Try a pretrained model first (keras-transformer models lists them), then more epochs or "

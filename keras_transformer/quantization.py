@@ -14,6 +14,7 @@ from keras import ops
 
 from keras_transformer.bits import all_bits, check_bounds, check_width
 from keras_transformer.decisions import WIDE_BITS, RoundingLayer
+from keras_transformer.fake_quant import fake_quant
 from keras_transformer.initial import initializer_or
 from keras_transformer.rounding import kernel_scale, round_kernel, round_rows, straight_through
 
@@ -93,9 +94,12 @@ class QuantPoint(RoundingLayer):
         minimum, maximum = self.minimum, self.maximum
         if minimum is None:
             minimum, maximum = self.range_min, self.range_max
-        return keras.quantizers.fake_quant_with_min_max_vars(
-            inputs, minimum, maximum, num_bits=self.bits
-        )
+        if keras.config.backend() == "tensorflow":
+            # Its op, which the converter knows.
+            return keras.quantizers.fake_quant_with_min_max_vars(
+                inputs, minimum, maximum, num_bits=self.bits
+            )
+        return fake_quant(inputs, minimum, maximum, self.bits)
 
     @property
     def scale(self):

@@ -236,9 +236,9 @@ ROOMS = {
         "edge.runtime layers zoo.errors zoo.tokenizers", "numpy tensorflow"
     ),
     "edge.compress": Room(
-        "layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.models zoo.pretrained "
-        "zoo.progress zoo.recipe zoo.tasks zoo.training",
-        "keras numpy tensorflow tensorflow_model_optimization",
+        "layers zoo.backends zoo.checkpoint zoo.data zoo.distributed zoo.errors zoo.models "
+        "zoo.pretrained zoo.progress zoo.recipe zoo.tasks zoo.training",
+        "jax keras numpy tensorflow tensorflow_model_optimization",
     ),
     "edge.quantize": Room(
         "edge.compress edge.precision layers zoo.backends zoo.checkpoint zoo.data zoo.errors "

@@ -23,9 +23,9 @@ FOLDERS = {LAYERS: "keras_transformer", ZOO: "zoo", EDGE: "edge", CLI: "cli"}
 # needs a reason.
 LOCAL_IMPORTS = {
     # Importing tfmot switches the process to Keras 2 wherever `tf.keras` is written.
-    ("edge/quantize/ranges.py", "tensorflow_model_optimization"),
-    ("edge/compress/magnitude.py", "tensorflow_model_optimization"),
-    ("edge/compress/clustering.py", "tensorflow_model_optimization"),
+    ("edge/quantize/trained_ranges.py", "keras_transformer"),
+    *((f"edge/compress/{one}.py", "keras_transformer") for one in ("magnitude", "clustering")),
+    *(("edge/compress/importance.py", package) for package in ("jax", "tensorflow")),
     # A `.tflite` is opened where TensorFlow is not installed.
     ("edge/load.py", "keras_transformer"),
     # Half of the time in which the runtime loads; a file is opened with it, and not before.
@@ -42,6 +42,7 @@ LOCAL_IMPORTS = {
     *(("zoo/chat/template.py", "jinja2"), ("zoo/evaluation/word_errors.py", "jiwer")),
     # The models train on other backends where TensorFlow is not installed.
     ("zoo/models/running/decoding_steps.py", "tensorflow"),
+    ("zoo/models/running/unset.py", "tensorflow"),
     *(("zoo/pretrained/load.py", "tensorflow"), ("zoo/vocabularies/learn.py", "tensorflow")),
     ("edge/runtime/checks/trial_process.py", "resource"),  # Windows has no limits of memory
     # Tasks measure files, too, which Keras' seconds would double; only training needs it.

@@ -15,9 +15,9 @@ _TENSORFLOW = ("tensorflow",)
 # Verb -> the backends that it runs on. The other verbs run files, or whatever Keras predicts on.
 BACKENDS = {
     "train": ("tensorflow", "jax", "torch"),
-    "prune": _TENSORFLOW,
-    "distill": _TENSORFLOW,
-    "quantize": _TENSORFLOW,
+    "prune": ("tensorflow", "jax"),
+    "distill": ("tensorflow", "jax"),
+    "quantize": ("tensorflow", "jax"),
     "convert": _TENSORFLOW,
     "sensitivity": _TENSORFLOW,
     "search": _TENSORFLOW,

@@ -1,14 +1,14 @@
 """Weight clustering: each kernel gets few distinct values, so that the file compresses well.
 
-Han et al. 2016, arXiv:1510.00149, section 3. The assignment of weights to values is the core of
-tensorflow-model-optimization; its Keras wrapper needs Keras 2.
+Han et al. 2016, arXiv:1510.00149, section 3. On TensorFlow the assignment of weights to values is
+the core of tensorflow-model-optimization, whose Keras wrapper needs Keras 2.
 """
 
 from collections.abc import Callable
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from keras_transformer.edge.compress.magnitude import prunable
 
@@ -34,29 +34,29 @@ class Clusterer:
     """
 
     def __init__(self, model: keras.Model, clusters: int):
-        # Importing tfmot takes seconds and changes which Keras `tensorflow` exposes.
-        from tensorflow_model_optimization.python.core.clustering.keras import clustering_algorithm
+        on_tensorflow = keras.config.backend() == "tensorflow"
+        if on_tensorflow:
+            from keras_transformer.edge.compress import by_tfmot
 
         self.companions: list[keras.Variable] = []
         parts = []
         for variable in prunable(model):
-            value = keras.ops.convert_to_numpy(variable.value)
+            value = ops.convert_to_numpy(variable.value)
             is_kept = value != 0
             count = clusters if is_kept.all() else clusters - 1
             centroids = _variable("centroids", k_means(value[is_kept], count))
             # The full-precision weights minus the clustered ones.
             excess = _variable("excess", np.zeros_like(value))
             self.companions += [centroids, excess]
-            algorithm = clustering_algorithm.ClusteringAlgorithm(centroids.value)
-            mask = tf.constant(is_kept, value.dtype)
-            parts.append((variable.value, mask, excess.value, algorithm))
+            mask = _variable("mask", is_kept.astype(value.dtype))
+            nearest = (by_tfmot.nearest if on_tensorflow else _nearest)(centroids)
+            parts.append((variable, mask, excess, centroids, nearest))
 
-        @tf.function(autograph=False)
         def apply():
             for part in parts:
                 _cluster(*part)
 
-        self._apply = apply
+        self._apply = by_tfmot.compiled(apply) if on_tensorflow else apply
         self._apply()
 
     def __call__(self, step: int) -> None:
@@ -69,21 +69,29 @@ def _variable(name, value):
     return keras.Variable(value, trainable=False, name=name)
 
 
-def _cluster(weight, mask, excess, algorithm):
-    full = weight + excess
-    values = tf.reshape(full, [-1])
-    sizes = [min(_CHUNK, values.shape[0] - at) for at in range(0, values.shape[0], _CHUNK)]
-    indices = tf.concat(
-        [algorithm.get_pulling_indices(part) for part in tf.split(values, sizes)], axis=0
-    )
-    centroids, counted = algorithm.cluster_centroids, tf.reshape(mask, [-1])
-    num = centroids.shape[0]
-    counts = tf.math.unsorted_segment_sum(counted, indices, num)
-    sums = tf.math.unsorted_segment_sum(values * counted, indices, num)
-    centroids.assign(tf.where(counts > 0, sums / tf.maximum(counts, 1.0), centroids))
-    clustered = tf.gather(centroids, tf.reshape(indices, tf.shape(weight))) * mask
+def _cluster(weight, mask, excess, centroids, nearest):
+    full = weight.value + excess.value
+    values, counted = ops.reshape(full, (-1,)), ops.reshape(mask.value, (-1,))
+    size, num = values.shape[0], centroids.shape[0]
+    parts = [values[at : at + _CHUNK] for at in range(0, size, _CHUNK)]
+    indices = ops.concatenate([nearest(part) for part in parts])
+    counts = ops.segment_sum(counted, indices, num)
+    sums = ops.segment_sum(values * counted, indices, num)
+    means = ops.where(counts > 0, sums / ops.maximum(counts, 1.0), centroids.value)
+    centroids.assign(means)
+    clustered = ops.reshape(ops.take(means, indices), weight.shape) * mask.value
     weight.assign(clustered)
-    excess.assign((full - clustered) * mask)
+    excess.assign((full - clustered) * mask.value)
+
+
+def _nearest(centroids):
+    """Function from values (N,) to the indices (N,) of the nearest of ascending centroids (K,)."""
+
+    def nearest(values):
+        ascending = centroids.value
+        return ops.searchsorted((ascending[1:] + ascending[:-1]) / 2, values)
+
+    return nearest
 
 
 def k_means(values: np.ndarray, clusters: int) -> np.ndarray:
@@ -108,24 +116,22 @@ def keep_clusters(model: keras.Model) -> Callable[[int], None]:
     """
     parts = []
     for variable in prunable(model):
-        values, groups = np.unique(
-            keras.ops.convert_to_numpy(variable.value), return_inverse=True
-        )
-        groups = np.reshape(groups, variable.shape).astype("int32")
-        shares = (values != 0) / np.bincount(groups.ravel())
-        parts.append((variable.value, tf.constant(groups), shares.astype("float32")))
+        values, groups = np.unique(ops.convert_to_numpy(variable.value), return_inverse=True)
+        groups = groups.ravel().astype("int32")
+        shares = (values != 0) / np.bincount(groups)
+        parts.append((variable, _variable("groups", groups), shares.astype("float32")))
 
-    @tf.function(autograph=False)
-    def apply():
-        for weight, groups, shares in parts:
-            means = tf.math.unsorted_segment_sum(weight, groups, len(shares)) * shares
-            weight.assign(tf.gather(means, groups))
+    def apply(step: int) -> None:
+        for variable, groups, shares in parts:
+            flat = ops.reshape(variable.value, (-1,))
+            means = ops.segment_sum(flat, groups.value, len(shares)) * shares
+            variable.assign(ops.reshape(ops.take(means, groups.value), variable.shape))
 
-    return lambda step: apply()
+    return apply
 
 
 def most_values(model: keras.Model) -> int:
     """Returns the largest number of distinct values in any kernel or table."""
     return max(
-        len(np.unique(keras.ops.convert_to_numpy(variable.value))) for variable in prunable(model)
+        len(np.unique(ops.convert_to_numpy(variable.value))) for variable in prunable(model)
     )

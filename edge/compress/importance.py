@@ -2,10 +2,12 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from keras_transformer.attention import MultiHeadAttention
 from keras_transformer.edge.compress.structure import Importance
@@ -43,10 +45,10 @@ def head_and_neuron_importance(
     }
     heads = {layer.path: np.zeros(layer.num_heads) for layer in attentions.values()}
     neurons = {layer.path: np.zeros(layer.intermediate_dim) for layer in feed_forwards.values()}
+    effects_of = _on_jax if keras.config.backend() == "jax" else _on_tensorflow
+    gate_effects = effects_of(model, loss, [*attentions, *feed_forwards])
     for batch in _first(batches, GRADIENT_BATCHES):
-        for projection, effects in _gate_effects(
-            model, loss, batch, [*attentions, *feed_forwards]
-        ).items():
+        for projection, effects in gate_effects(batch).items():
             if projection in attentions:
                 layer = attentions[projection]
                 by_head = np.reshape(effects, (len(effects), layer.num_heads, -1)).sum(axis=2)
@@ -56,30 +58,74 @@ def head_and_neuron_importance(
     return Importance(heads=heads, neurons=neurons)
 
 
-def _gate_effects(
-    model: keras.Model, loss: Callable, batch: Batch, projections: list[Projection]
-) -> dict[Projection, np.ndarray]:
-    """Each projection's inputs times their gradients, (B, inputs), summed over positions."""
-    read: dict[Projection, tf.Tensor] = {}
-    with tf.GradientTape() as tape:
+def _on_tensorflow(
+    model: keras.Model, loss: Callable, projections: list[Projection]
+) -> Callable[[Batch], dict[Projection, np.ndarray]]:
+    """Function to each projection's inputs times their gradients, (B, inputs), by projection.
 
-        def remember(projection, inputs):
-            tape.watch(inputs)
-            read[projection] = inputs
+    They are summed over positions.
+    """
+    import tensorflow as tf
 
-        for projection in projections:
-            projection.observer = remember
+    def gate_effects(batch: Batch) -> dict[Projection, np.ndarray]:
+        read: dict[Projection, Any] = {}
+        with tf.GradientTape() as tape:
+
+            def remember(projection, inputs):
+                tape.watch(inputs)
+                read[projection] = inputs
+
+            for projection in projections:
+                projection.observer = remember
+            try:
+                outputs = model(batch.inputs, training=False)
+            finally:
+                for projection in projections:
+                    projection.observer = None
+            value = loss(batch.targets, outputs) * batch.num_targets
+        gradients = tape.gradient(value, list(read.values()))
+        return {
+            projection: tf.reduce_sum(inputs * gradient, axis=1).numpy()
+            for (projection, inputs), gradient in zip(read.items(), gradients, strict=True)
+        }
+
+    return gate_effects
+
+
+def _on_jax(
+    model: keras.Model, loss: Callable, projections: list[Projection]
+) -> Callable[[Batch], dict[Projection, np.ndarray]]:
+    """The same as the gradients of gates that the inputs are multiplied by."""
+    import jax
+
+    def total(gates, inputs, targets, num_targets):
+        for projection, gate in zip(projections, gates, strict=True):
+            # Those of the checkpoint are merged into its kernels.
+            projection.adapter = partial(_gated, projection, gate)
         try:
-            outputs = model(batch.inputs, training=False)
+            outputs = model(inputs, training=False)
         finally:
             for projection in projections:
-                projection.observer = None
-        value = loss(batch.targets, outputs) * batch.num_targets
-    gradients = tape.gradient(value, list(read.values()))
-    return {
-        projection: tf.reduce_sum(inputs * gradient, axis=1).numpy()
-        for (projection, inputs), gradient in zip(read.items(), gradients, strict=True)
-    }
+                projection.adapter = None
+        return loss(targets, outputs) * num_targets
+
+    effects = jax.jit(jax.grad(total))
+
+    def gate_effects(batch: Batch) -> dict[Projection, np.ndarray]:
+        rows = len(next(iter(batch.inputs.values())))
+        gates = [np.zeros((rows, 1, one.kernel.shape[0]), "float32") for one in projections]
+        found = effects(gates, batch.inputs, batch.targets, float(batch.num_targets))
+        return {
+            projection: ops.convert_to_numpy(one)[:, 0]
+            for projection, one in zip(projections, found, strict=True)
+        }
+
+    return gate_effects
+
+
+def _gated(projection, gate, inputs):
+    """What a gate of 1 + `gate` on the inputs adds to the outputs."""
+    return ops.matmul(inputs * gate, projection.kernel)
 
 
 def least_costly_blocks(

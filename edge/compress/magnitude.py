@@ -1,14 +1,14 @@
 """Magnitude pruning: small weights become zero on a schedule while the others keep training.
 
-Zhu and Gupta 2017, arXiv:1710.01878. The masks and the schedule are the core of
-tensorflow-model-optimization; its Keras wrappers need Keras 2.
+Zhu and Gupta 2017, arXiv:1710.01878. On TensorFlow the masks and the schedule are the core of
+tensorflow-model-optimization, whose Keras wrappers need Keras 2; `masks` is the same elsewhere.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
@@ -33,7 +33,7 @@ def prunable(model: keras.Model) -> list[keras.Variable]:
 
 def sparsity_of(model: keras.Model) -> float:
     """Returns the share of zeros in the prunable variables."""
-    values = [keras.ops.convert_to_numpy(variable.value) for variable in prunable(model)]
+    values = [ops.convert_to_numpy(variable.value) for variable in prunable(model)]
     return 1 - sum(map(np.count_nonzero, values)) / sum(value.size for value in values)
 
 
@@ -51,55 +51,37 @@ class Pruner:
     """
 
     def __init__(self, model: keras.Model, sparsity: float, pattern: str, total_steps: int):
-        # Importing tfmot takes seconds and changes which Keras `tensorflow` exposes.
-        from tensorflow_model_optimization.python.core.sparsity.keras.pruning_impl import Pruning
-        from tensorflow_model_optimization.python.core.sparsity.keras.pruning_schedule import (
-            PolynomialDecay,
-        )
+        if keras.config.backend() == "tensorflow":
+            from keras_transformer.edge.compress import by_tfmot as masks
+        else:
+            from keras_transformer.edge.compress import masks
 
         growth = max(1, int(GROWTH * total_steps))
         frequency = max(1, growth // UPDATES)
         self.end_step = growth // frequency * frequency
-        schedule = PolynomialDecay(0.0, sparsity, 0, self.end_step, frequency=frequency)
         block, m_of_n = PATTERNS[pattern]
-        self._step = tf.Variable(0, dtype=tf.int32)
-        weights = [variable.value for variable in prunable(model)]
-        self._masked = [(weight, tf.Variable(tf.ones_like(weight))) for weight in weights]
-        core = Pruning(
-            lambda: self._step, [(*pair, tf.Variable(0.0)) for pair in self._masked], schedule,
-            block, "AVG", m_of_n,
-        )  # fmt: skip
-
-        @tf.function(autograph=False)
-        def apply():
-            core.conditional_mask_update()
-            _apply_masks(self._masked)
-
-        self._apply = apply
+        self._masks = masks.Masks(
+            prunable(model), sparsity, block, m_of_n, self.end_step, frequency
+        )
 
     def take_masks(self) -> None:
         """Sets the masks to the current zeros of the weights, as a resumed run needs."""
-        for weight, mask in self._masked:
-            mask.assign(_mask_of(weight))
+        self._masks.take()
 
     def __call__(self, step: int) -> None:
         """Follows the schedule at a step, counted from 1."""
-        self._step.assign(step)
-        self._apply()
+        self._masks.apply(step)
 
 
 def keep_zeros(model: keras.Model) -> Callable[[int], None]:
     """Returns a function that, after a step, resets to zero all weights that are zero now."""
-    masked = [(variable.value, _mask_of(variable.value)) for variable in prunable(model)]
-    apply = tf.function(lambda: _apply_masks(masked), autograph=False)
-    return lambda step: apply()
+    masked = [
+        (one, keras.Variable(ops.cast(ops.not_equal(one.value, 0), "float32"), trainable=False))
+        for one in prunable(model)
+    ]
 
+    def apply(step: int) -> None:
+        for variable, mask in masked:
+            variable.assign(variable.value * mask.value)
 
-def _mask_of(weight: tf.Variable) -> tf.Tensor:
-    """Returns 0 where the weight is 0, else 1."""
-    return tf.cast(weight != 0, weight.dtype)
-
-
-def _apply_masks(masked: Sequence[tuple[tf.Variable, tf.Variable | tf.Tensor]]) -> None:
-    for weight, mask in masked:
-        weight.assign(weight * mask)
+    return apply

@@ -35,7 +35,7 @@ from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Prune, Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.zoo.training.random_state import random_state_kept
-from keras_transformer.zoo.training.run_folder import one_run
+from keras_transformer.zoo.training.run_folder import one_run, preparing
 
 
 def prune_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -59,6 +59,7 @@ WAYS = {
 
 @needs_backend("prune")
 @one_run
+@preparing
 @random_state_kept()
 def prune(
     checkpoint: Checkpoint | str | Path,

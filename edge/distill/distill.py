@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from keras_transformer.edge.compress.following import Following, Guidance
 from keras_transformer.edge.distill.students import new_student, reading, shallower
 from keras_transformer.edge.precision import precision_of
 from keras_transformer.edge.quantize.qat import qat_recipe
-from keras_transformer.edge.quantize.ranges import train_ranges
 from keras_transformer.edge.quantize.rounding import round_biases
+from keras_transformer.edge.quantize.trained_ranges import train_ranges
 from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.chat.chat import FILE_NAMES as CHAT_FILES
 from keras_transformer.zoo.checkpoint import Checkpoint
@@ -28,7 +30,7 @@ from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.tasks.translation import translations
 from keras_transformer.zoo.training.fine_tune import Retraining, changed_recipe
 from keras_transformer.zoo.training.random_state import random_state_kept
-from keras_transformer.zoo.training.run_folder import one_run
+from keras_transformer.zoo.training.run_folder import one_run, preparing
 
 # Of the run that the student's recipe is from, what this one does not do.
 _WHOLE = {"lora": 0, "lora_layers": "*", "adapter": False, "loss_chunk": 0, "remat": False}
@@ -36,6 +38,7 @@ _WHOLE = {"lora": 0, "lora_layers": "*", "adapter": False, "loss_chunk": 0, "rem
 
 @needs_backend("distill")
 @one_run
+@preparing
 @random_state_kept()
 def distill(
     teacher: Checkpoint | str | Path,
@@ -123,10 +126,10 @@ def distill(
     model = build(student.config, student.task, dtype=recipe.training.dtype, **quantized)
     set_weights(model, get_weights(student.model))
     has_ranges = precision_of(student.bits).is_static
-    following = Following(model, teacher.model, student.task, guidance)
+    learner: keras.Model = Following(model, teacher.model, student.task, guidance)
     if has_ranges:
-        train_ranges(model, recipe, run.total_steps, following)
-    fit = run.fit(model, following)
+        learner = train_ranges(model, recipe, run.total_steps, learner)
+    fit = run.fit(model, learner)
     metrics = {"teacher": teacher.metrics.get("validation")}
     settle = round_biases if has_ranges else None
     return run.finish(fit, "distill", settle=settle, **quantized, **metrics)

@@ -23,10 +23,10 @@ from keras_transformer.edge.quantize.ranges import (
     calibrate,
     check_ranges,
     learned_points,
-    train_ranges,
 )
 from keras_transformer.edge.quantize.rounding import round_biases, validated_as_stored
 from keras_transformer.edge.quantize.smoothing import smoothed
+from keras_transformer.edge.quantize.trained_ranges import train_ranges
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import KernelLayer, Projection
 from keras_transformer.speech import FrameConvolution
@@ -35,7 +35,13 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.models.build import all_layers, build, set_weights, shared_weights
+from keras_transformer.zoo.models.build import (
+    all_layers,
+    build,
+    own_weights,
+    set_weights,
+    shared_weights,
+)
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.models.running.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
@@ -44,7 +50,7 @@ from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.training.fine_tune import DEFAULTS, Retraining, changed_recipe
 from keras_transformer.zoo.training.multi_task import learner_of
 from keras_transformer.zoo.training.random_state import random_state_kept
-from keras_transformer.zoo.training.run_folder import one_run
+from keras_transformer.zoo.training.run_folder import one_run, preparing
 
 
 def quantized_model(
@@ -120,6 +126,7 @@ def qat_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 @needs_backend("quantize")
 @one_run
+@preparing
 @random_state_kept()
 def quantize(
     checkpoint: Checkpoint | str | Path,
@@ -192,6 +199,7 @@ def quantize(
         percentile=percentile, range_method=method, smooth=recipe.quantize.smooth,
         note=run.report.note,
     )  # fmt: skip
+    own_weights(model)
     learner = model
     if share:
         learner = Following(model, checkpoint.model, checkpoint.task, guidance)
@@ -199,7 +207,7 @@ def quantize(
         # Their loss is one of all outputs.
         learner = learner_of(model, checkpoint.config, run.data)
     if spec.is_static:
-        train_ranges(model, run.recipe, run.total_steps, learner)
+        learner = train_ranges(model, run.recipe, run.total_steps, learner)
     kept = keep_pruned(model, run.recipe)
     fit = run.fit(model, learner)
     fit.after_step = kept

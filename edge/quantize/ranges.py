@@ -1,10 +1,9 @@
-"""Quantization ranges: calibrated on batches, then tracked or learned, and frozen."""
+"""Quantization ranges, calibrated on batches."""
 
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from keras_transformer.edge.quantize.entropy import DRAWN, entropy_bounds
@@ -17,7 +16,7 @@ from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers
-from keras_transformer.zoo.recipe import Recipe, check_range_method
+from keras_transformer.zoo.recipe import check_range_method
 from keras_transformer.zoo.training.run_data import read_inputs
 
 CALIBRATION_BATCHES = 32
@@ -25,9 +24,6 @@ CALIBRATION_BATCHES = 32
 # it: after this many, a tensor clips in 3 % of rows at either end.
 CALIBRATION_ROWS = 32
 SAMPLE = 2**14
-# tfmot's default of 0.999 follows too slowly for the few steps that quantization-aware
-# training takes.
-RANGE_DECAY = 0.99
 
 
 def learned_points(model: keras.Model) -> list[QuantPoint]:
@@ -151,99 +147,3 @@ def calibration_batches(checkpoint: Checkpoint, source: Source | Rows) -> Batche
         inputs, specs=checkpoint.inputs, batch_tokens=recipe.data.batch_tokens,
         seed=recipe.training.seed,
     )  # fmt: skip
-
-
-def train_ranges(
-    model: keras.Model, recipe: Recipe, total_steps: int, learner: keras.Model | None = None
-) -> None:
-    """Makes the ranges trainable by the recipe's method: tracking or learning.
-
-    Args:
-        model: model that is not compiled yet.
-        recipe: recipe of the run, whose optimizer also updates learned ranges.
-        total_steps: number of steps of the run.
-        learner: the model that steps train, see `Fit`.
-    """
-    if recipe.quantize.ranges == "learned":
-        learn_ranges(model)
-    else:
-        track_ranges(model, recipe.quantize.moving_steps(total_steps), learner)
-
-
-def track_ranges(
-    model: keras.Model, moving_steps: int | None = None, learner: keras.Model | None = None
-) -> None:
-    """Updates the ranges in training by tfmot's moving average.
-
-    Args:
-        model: model with points that own ranges.
-        moving_steps: number of optimizer steps after which they are frozen (Krishnamoorthi 2018,
-            arXiv:1806.08342, does so for the statistics of norms), so that the weights settle on
-            the device's grid; None for never.
-        learner: the model that has the optimizer; the model itself by default.
-    """
-    learner = learner or model
-    # Importing tfmot takes seconds and changes which Keras `tensorflow` exposes.
-    from tensorflow_model_optimization.python.core.quantization.keras.quant_ops import (
-        MovingAvgQuantize,
-    )
-
-    def track(point, inputs, training):
-        decay = RANGE_DECAY
-        if training and moving_steps is not None:
-            is_moving = ops.convert_to_tensor(learner.optimizer.iterations) < moving_steps
-            decay = ops.where(is_moving, RANGE_DECAY, 1.0)
-        return MovingAvgQuantize(
-            inputs, point.range_min.value, point.range_max.value, ema_decay=decay,
-            is_training=bool(training), num_bits=point.bits, symmetric=point.symmetric,
-        )  # fmt: skip
-
-    for point in learned_points(model):
-        point.tracker = track
-
-
-def learn_ranges(model: keras.Model) -> None:
-    """Makes the bounds of the ranges trainable variables with gradients.
-
-    Args:
-        model: model that is not compiled yet.
-    """
-
-    def round_to_range(point, inputs, training):
-        low, high = (tf.convert_to_tensor(one.value) for one in (point.range_min, point.range_max))
-        return _rounded(inputs, low, high, bits=point.bits, symmetric=point.symmetric)
-
-    for point in learned_points(model):
-        point.tracker = round_to_range
-        point.train_range()
-
-
-def _rounded(inputs, low, high, *, bits, symmetric):
-    """Values on the grid between two bounds, with gradients for all three.
-
-    A rounding error inside the range is proportional to its width, and so has a gradient for both
-    bounds (Esser et al. 2020, arXiv:1902.08153, section 2.1; for two bounds Bhalgat et al. 2020,
-    arXiv:2004.09576, section 3.1); outside, the bound itself is the value. The sums over all values
-    are not scaled down as Esser et al. do for SGD: Adam does not see the scale, unless a gradient
-    is as small as its epsilon.
-    """
-
-    @tf.custom_gradient
-    def rounded(inputs, low, high):
-        outputs = tf.quantization.fake_quant_with_min_max_vars(inputs, low, high, num_bits=bits)
-
-        def gradient(upstream):
-            inside, to_low, to_high = tf.quantization.fake_quant_with_min_max_vars_gradient(
-                upstream, inputs, low, high, num_bits=bits
-            )
-            of_width = tf.reduce_sum(inside * (outputs - inputs)) / (high - low)
-            to_low, to_high = to_low - of_width, to_high + of_width
-            if symmetric:
-                # Both bounds follow their common factor.
-                of_factor = low * to_low + high * to_high
-                to_low, to_high = of_factor / low, of_factor / high
-            return inside, to_low, to_high
-
-        return outputs, gradient
-
-    return rounded(inputs, low, high)

@@ -19,7 +19,10 @@ QUICK_COMPILATION = {
 
 
 # Files whose tests meet every layer, in a fifth of the time that all take.
-SOME = ("blocks", "convolution", "embeddings", "low_rank", "positions", "quantization", "rounding")
+SOME = (
+    "blocks", "convolution", "embeddings", "fake_quant", "low_rank", "positions", "quantization",
+    "rounding",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])

@@ -172,6 +172,9 @@ def distributed(
     _parsed(kind)
     _join(coordinator, processes, process)
     devices = Devices(kind)
+    if devices.processes > 1:
+        # All draw the same weights, also those of a model that is then assigned others.
+        keras.utils.set_random_seed(0)
     with devices.layout.scope():
         _current.append(devices)
         try:

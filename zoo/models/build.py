@@ -273,6 +273,12 @@ def shared_weights(model: keras.Model) -> dict[str, Any]:
     return {weight.path: ops.convert_to_tensor(weight) for weight in model.weights}
 
 
+def own_weights(model: keras.Model) -> None:
+    """Gives a model memory of its own for weights that it shares: a step on JAX frees the old."""
+    for weight in model.weights:
+        weight.assign(ops.copy(weight.value))
+
+
 def is_range(path: str) -> bool:
     """Whether a weight's path or name belongs to a bound of a quantization point."""
     return path.partition(":")[0].endswith(("range_min", "range_max"))

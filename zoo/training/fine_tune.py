@@ -14,6 +14,7 @@ from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.pairs import SentencePairs
 from keras_transformer.zoo.data.rows import Examples, Rows
 from keras_transformer.zoo.data.sources import Source
+from keras_transformer.zoo.distributed.devices import current, is_writer
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.running.predict import model_inputs
 from keras_transformer.zoo.progress import Report, default_report
@@ -123,12 +124,15 @@ class Retraining:
                 raise InputError(
                     f"Expected no {name} for a model that is trained on, got {name}={value}."
                 )
-        self.report = self.report or default_report()
+        self.report = (self.report or default_report()) if is_writer() else Report()
         self.folder = working_folder(self.out, resume=self.resume, overwrite=self.overwrite)
         self.origin = self.origin or self.checkpoint
         began = (self.checkpoint.model.weights, self.origin.model.weights)
         self._began_from = "" if self.folder is None else weights_digest(*began)
         given = self._in_memory()
+        devices = current()
+        if devices is not None and self.recipe.data.rows_multiple % devices.replicas:
+            self.recipe = self.recipe.replace(rows_multiple=devices.rows_multiple())
         self.recipe = resolved(self.recipe, in_memory=given)
         self.data = run_data_of(self.checkpoint, self.recipe, **given)
         self.recipe, self.rows = in_memory(self.recipe, self.data)
@@ -185,6 +189,12 @@ class Retraining:
         fit.progress.data += self._began_from
         if self.resume:
             fit.resume()
+        if (devices := current()) is not None:
+            # The same data may lie elsewhere on another machine.
+            placeless = self.recipe.replace(train="", validation="", digest="")
+            devices.check_run(
+                self.recipe.data.rows_multiple, placeless.to_json(), fit.progress.data
+            )
         return fit
 
     def finish(

@@ -6,10 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_transformer.edge.quantize.qat import quantize
-from keras_transformer.edge.quantize.ranges import (
-    learn_ranges,
-    train_ranges,
-)
+from keras_transformer.edge.quantize.trained_ranges import learn_ranges, train_ranges
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.recipe import Recipe

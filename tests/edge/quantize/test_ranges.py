@@ -10,14 +10,12 @@ from keras import ops
 from keras_transformer.edge.quantize.qat import quantized_model
 from keras_transformer.edge.quantize.ranges import (
     CALIBRATION_BATCHES,
-    RANGE_DECAY,
     SAMPLE,
     calibrate,
     calibration_batches,
-    learn_ranges,
     learned_points,
-    track_ranges,
 )
+from keras_transformer.edge.quantize.trained_ranges import RANGE_DECAY, learn_ranges, track_ranges
 from keras_transformer.normalization import make_norm
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build

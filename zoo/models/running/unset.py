@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_transformer.initial import initialized_by
 
@@ -24,5 +23,9 @@ def unset_weights() -> Iterator[None]:
 def _unset(shape, dtype=None):
     dtype = keras.backend.standardize_dtype(dtype)
     if keras.config.backend() == "tensorflow":
+        # Others need not have it.
+        import tensorflow as tf
+
         return tf.raw_ops.Empty(shape=list(shape), dtype=dtype)
-    return np.empty(shape, dtype)
+    # Equal in all processes of a distributed run, and not yet memory of the process either.
+    return np.zeros(shape, dtype)
