@@ -9,6 +9,8 @@ import numpy as np
 
 # Rows that are decoded at a time where all are read.
 _PART = 4096
+# Bytes that are read for a byte of texts among them at most, where rows have gaps between them.
+_MOST_BETWEEN = 512
 _UTF8 = ("utf-8", "surrogatepass")
 
 
@@ -40,10 +42,6 @@ class Texts(Sequence[str]):
         key = self.key and f"{self.key} {digest}"
         return Texts(self.data, self.starts[rows], self.ends[rows], key)
 
-    def part(self, first: int, last: int) -> "Texts":
-        """Returns the texts of rows `first` to `last` in a piece of memory of their own."""
-        return self._gathered(slice(first, last))
-
     def __len__(self) -> int:
         return len(self.ends)
 
@@ -54,28 +52,35 @@ class Texts(Sequence[str]):
 
     def __getitem__(self, row):
         if isinstance(row, slice):
-            return self._gathered(row)._decoded()
+            return [*Texts(self.data, self.starts[row], self.ends[row])]
         return self.data[self.starts[row] : self.ends[row]].tobytes().decode(*_UTF8)
 
     def __iter__(self) -> Iterator[str]:
         for first in range(0, len(self), _PART):
-            yield from self[first : first + _PART]
+            part = self.part(first, first + _PART)
+            data = part.data.tobytes()
+            bounds = zip(part.starts.tolist(), part.ends.tolist(), strict=True)
+            yield from (data[one:two].decode(*_UTF8) for one, two in bounds)
 
-    def _gathered(self, rows: slice) -> "Texts":
-        starts, ends = self.starts[rows], self.ends[rows]
-        if not len(starts) or (starts[1:] == ends[:-1]).all():
-            # One after the other, as they were written.
-            first, last = (starts[0], ends[-1]) if len(starts) else (0, 0)
-            return Texts(np.array(self.data[first:last]), starts - first, ends - first)
-        parts = [self.data[one:two] for one, two in zip(starts, ends, strict=True)]
-        lengths = ends - starts
+    def part(self, first: int, last: int) -> "Texts":
+        """Returns the texts of rows `first` to `last` in a piece of memory of their own."""
+        starts, ends = (np.array(bounds[first:last]) for bounds in (self.starts, self.ends))
+        if not len(starts):
+            return Texts(np.zeros(0, np.uint8), starts, ends)
+        lengths, first = ends - starts, int(starts.min())
+        size = int(ends.max()) - first
+        if size <= _MOST_BETWEEN * max(1, int(lengths.sum())):
+            return Texts(self._read(first, size), starts - first, ends - first)
         own = np.cumsum(lengths)
+        parts = [self.data[one:two] for one, two in zip(starts, ends, strict=True)]
         return Texts(np.concatenate(parts), own - lengths, own)
 
-    def _decoded(self) -> list[str]:
-        data = self.data.tobytes()
-        bounds = zip(self.starts.tolist(), self.ends.tolist(), strict=True)
-        return [data[one:two].decode(*_UTF8) for one, two in bounds]
+    def _read(self, first: int, size: int) -> np.ndarray:
+        """Some bytes in memory of their own."""
+        if isinstance(self.data, np.memmap):
+            # Read, not mapped: a pass over all rows would leave the whole file in the process.
+            return np.fromfile(self.data.filename, np.uint8, size, offset=first)
+        return np.array(self.data[first : first + size])
 
 
 def joined(parts: Sequence[Sequence[str]]) -> Sequence[str]:

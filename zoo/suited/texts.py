@@ -1,5 +1,6 @@
 """Options of a run from scratch that follow from its training texts."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -37,10 +38,9 @@ def suited_to(texts: Sequence[str], pairs: Sequence[str] | None) -> dict[str, An
     lengths = []
     # Of many rows some, evenly spaced.
     step = -(-len(texts) // _MOST_READ)
-    rows = range(0, len(texts), step)
-    for row in rows:
-        words = _WORD.findall(texts[row].lower())
-        words += [] if pairs is None else _WORD.findall(pairs[row].lower())
+    seconds = itertools.repeat("") if pairs is None else pairs[::step]
+    for text, second in zip(texts[::step], seconds, strict=False):
+        words = _WORD.findall(text.lower()) + _WORD.findall(second.lower())
         distinct.update(words)
         lengths.append(len(words) * _PIECES_OF_A_WORD + _SPECIAL)
     pieces = _SHARE_OF_WORDS * len(distinct)
