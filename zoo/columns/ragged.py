@@ -6,6 +6,7 @@ from typing import overload
 
 import numpy as np
 
+from keras_transformer.zoo.columns.pages import give_back
 from keras_transformer.zoo.modalities.modality import InputSpec
 
 
@@ -30,6 +31,7 @@ class Ragged(Sequence[np.ndarray]):
     ):  # fmt: skip
         self.values, self.ends, self._digest = values, ends, digest
         self.lengths = np.diff(ends, prepend=0) if lengths is None else lengths
+        give_back(ends)
         if len(ends) and self.lengths.max() <= np.iinfo(np.int32).max:
             self.lengths = self.lengths.astype(np.int32)
         self._dtype = np.dtype(spec.dtype)

@@ -7,6 +7,8 @@ from typing import overload
 
 import numpy as np
 
+from keras_transformer.zoo.columns.pages import give_back
+
 # Rows that are decoded at a time where all are read.
 _PART = 4096
 # Bytes that are read for a byte of texts among them at most, where rows have gaps between them.
@@ -40,7 +42,9 @@ class Texts(Sequence[str]):
         rows = np.asarray(rows)
         digest = hashlib.sha256(np.ascontiguousarray(rows, np.int64)).hexdigest()
         key = self.key and f"{self.key} {digest}"
-        return Texts(self.data, self.starts[rows], self.ends[rows], key)
+        starts, ends = np.array(self.starts[rows]), np.array(self.ends[rows])
+        give_back(self.ends)
+        return Texts(self.data, starts, ends, key)
 
     def __len__(self) -> int:
         return len(self.ends)

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from keras_transformer.zoo.columns.pages import give_back
 from keras_transformer.zoo.columns.texts import Texts
 from keras_transformer.zoo.modalities.modality import Features, InputSpec, Modality
 from keras_transformer.zoo.modalities.registry import modality_named
@@ -138,6 +139,7 @@ def encoded(
                 progress(done)
 
     folder, digest = store.entry("rows", key, write)
+    give_back(*(column.ends for column in columns))
     return Features(
         {spec.name: read_rows(folder, spec, dtypes[spec.name], digest) for spec in specs},
         mapped(folder / "truncated", "bool"),
