@@ -100,7 +100,7 @@ SWITCHES = (
     ("xla", "--xla", "--no-xla", "Whether steps are compiled with XLA (by default not)."),
     ("remat", "--remat", "--no-remat",
      "Whether training computes the insides of the blocks twice rather than hold them: less memory "
-     "for about a third more time (by default not)."),
+     "for more time (by default not)."),
 )  # fmt: skip
 
 
