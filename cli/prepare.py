@@ -37,6 +37,10 @@ _SWITCHES = ("lowercase", "strip_accents", "shared_vocabulary")
 @options.source(help="Column of a translation's source text.")
 @options.target(help="Column of a translation's target text; several for one model, such as de,fr.")
 @click.option(
+    "--out-of-scope", type=DATA, metavar="FILE",
+    help="Rows that a classification is to reject, as with train.",
+)
+@click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR",
     help="Folder of the prepared data; what it holds already is not made again.",
 )

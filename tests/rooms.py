@@ -47,7 +47,7 @@ ROOMS = {
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.media zoo.printable zoo.tokenizers", "numpy", device=True
     ),
-    "zoo.columns": Room("zoo.errors zoo.modalities", "numpy pyarrow", device=True),
+    "zoo.columns": Room("zoo.errors zoo.modalities zoo.printable", "numpy pyarrow", device=True),
     "zoo.recipe": Room("zoo.columns zoo.errors"),
     "zoo.data": Room(
         "zoo.columns zoo.errors zoo.media zoo.modalities zoo.numerals zoo.printable zoo.tagging "

@@ -31,6 +31,8 @@ def arrow_rows(path: Path) -> Iterator[Rows]:
     try:
         with open(path, "rb") as file:
             for batch in _batches(pyarrow, path, file):
+                # Whatever bytes a file has, its values are then of their types.
+                batch.validate(full=True)
                 if batch.num_rows:
                     yield _rows(path, batch, first)
                     first += batch.num_rows
@@ -38,7 +40,7 @@ def arrow_rows(path: Path) -> Iterator[Rows]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         kind = "Parquet" if path.suffix == PARQUET else "Arrow"
-        raise InputError(f"{path}: expected a {kind} file, got what cannot be read.") from error
+        raise InputError(f"{path}: expected {kind}, got what cannot be read.") from error
     if first == 1:
         raise InputError(f"{path}: the file has no rows.")
 
@@ -67,7 +69,13 @@ def _rows(path: Path, batch: Any, first: int) -> Rows:
         if name in columns:
             problems[name] = f"{path}: the column {name!r} is there twice."
             continue
-        read = [_text(value) for value in values.to_pylist()]
+        try:
+            read = [_text(value) for value in values.to_pylist()]
+        except (ValueError, OverflowError) as error:
+            # Such as times that Python has none for, in a column that nobody may ask for.
+            problems[name] = f"{path}: the column {name!r} cannot be read ({error})."
+            columns[name] = [""] * batch.num_rows
+            continue
         columns[name] = [text for text, _ in read]
         for row, (text, kind) in enumerate(read, start=first):
             if kind is not None:

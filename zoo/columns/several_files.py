@@ -2,14 +2,16 @@
 
 import glob
 import json
-import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from keras_transformer.zoo.errors import InputError, no_file
+from keras_transformer.zoo.printable import shortened_value
 
 # How the name of a mixture ends: JSON of an object with a weight for each path or pattern.
 MIXTURE = ".mixture.json"
+_LEAST_WEIGHT, _MOST_WEIGHT = 0.0001, 1000
 
 
 def files_of(source: str | Path) -> list[Path]:
@@ -65,13 +67,22 @@ def weighted_files(source: str | Path) -> list[tuple[Path, float]]:
     found: dict[Path, float] = {}
     for name, weight in weights.items():
         is_weight = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if not is_weight or not 0 < weight < math.inf:
-            raise InputError(f"{path}: expected a weight above 0 for {name!r}, got {weight!r}.")
-        # Relative to the mixture, wherever a run starts.
-        for file in files_of(path.parent / name):
-            if file in found:
-                raise InputError(f"{path}: expected {file} once, got it twice.")
-            found[file] = float(weight)
+        if not is_weight or not _LEAST_WEIGHT <= weight <= _MOST_WEIGHT:
+            raise InputError(
+                f"{path}: expected a weight from {_LEAST_WEIGHT} to {_MOST_WEIGHT} for {name!r}, "
+                f"got {shortened_value(weight)}."
+            )
+        if "\0" in name:
+            raise InputError(f"{path}: expected the name of a file, got {name!r}.")
+        check_no_mixture(name, f"a file of {path.name}")
+        # Relative to the mixture, wherever a run starts; its own folder is no pattern.
+        is_plain = not glob.has_magic(name) or (path.parent / name).exists()
+        place = path.parent / name if is_plain else f"{glob.escape(str(path.parent))}/{name}"
+        for file in [place] if is_plain else files_of(place):
+            own = Path(os.path.normpath(file))
+            if own in found:
+                raise InputError(f"{path}: expected {own} once, got it twice.")
+            found[own] = float(weight)
     return list(found.items())
 
 

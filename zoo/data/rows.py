@@ -106,9 +106,16 @@ def drawn_rows(weights: np.ndarray, seed: tuple[int, ...]) -> np.ndarray:
     found = [np.repeat(np.arange(len(weights)), weights.astype(np.int64))]
     for weight in np.unique(weights):
         rows = np.flatnonzero(weights == weight)
-        count = round(float(weight % 1) * len(rows))
+        # Of a row that is left over, chance decides: one row of 0.5 is read in half of the epochs.
+        count = int(float(weight % 1) * len(rows) + rng.random())
         found.append(rng.choice(rows, count, replace=False))
-    return np.sort(np.concatenate(found))
+    drawn = np.sort(np.concatenate(found))
+    if not len(drawn):
+        raise InputError(
+            f"Expected weights by which an epoch has a row, got a sum of {weights.sum():g} for "
+            f"{len(weights)} rows."
+        )
+    return drawn
 
 
 def split_rows(

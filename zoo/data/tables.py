@@ -5,7 +5,7 @@ import csv
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,14 +85,19 @@ def read_table(path: str | Path) -> Table:
     if suffix in arrow.SUFFIXES:
         return _whole(parts_of(path))
     text = read_text(path)
-    if suffix == ".jsonl":
+    # Blank lines at the end are an editor's; elsewhere they are rows, and mostly ragged ones.
+    return _whole(table_parts(path, [_on_lines(suffix)(text).rstrip("\n")]))
+
+
+def _on_lines(suffix: str) -> Callable[[str], str]:
+    """The function that puts the rows of a whole text on lines, see `rows_on_lines`."""
+
+    def objects_on_lines(text: str) -> str:
         # Inside a string NEL may stand as it is, which the other two may not.
         is_one_line = "\n" not in text and "\r" not in text
-        text = _NEL_BEHIND_OBJECT.sub("\n", text) if is_one_line else rows_on_lines(text)
-    else:
-        # Blank lines at the end are an editor's; elsewhere they are rows, and mostly ragged ones.
-        text = rows_on_lines(text).rstrip("\n")
-    return _whole(table_parts(path, [text]))
+        return _NEL_BEHIND_OBJECT.sub("\n", text) if is_one_line else rows_on_lines(text)
+
+    return objects_on_lines if suffix == ".jsonl" else rows_on_lines
 
 
 def _whole(parts: Iterator[Table]) -> Table:
@@ -144,8 +149,9 @@ def read_tables(path: str | Path, files: Sequence[Path]) -> Table:
 
 def parts_of(path: Path) -> Iterator[Table]:
     """Yields the rows of a table's file in parts, see `read_table`."""
-    if table_suffix(path) not in arrow.SUFFIXES:
-        return table_parts(path, text_blocks(path))
+    suffix = table_suffix(path)
+    if suffix not in arrow.SUFFIXES:
+        return table_parts(path, text_blocks(path, on_lines=_on_lines(suffix)))
     if not path.exists():
         raise no_file(path)
     return (Table(path=path, unit="row", **rows._asdict()) for rows in arrow_rows(path))

@@ -6,7 +6,7 @@ import gzip
 import itertools
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from keras_transformer.zoo.errors import InputError, no_file
@@ -76,7 +76,20 @@ def decoded_blocks(path: Path, size: int = 2**23) -> Iterator[str]:
         is_first = False
 
 
-def text_blocks(path: Path, size: int = 2**23) -> Iterator[str]:
+def rows_on_lines(text: str) -> str:
+    """Returns the text of a table with LF at the end of each line.
+
+    Lines end in LF or CR LF; in a text without LF, in CR; in one that has neither, in NEL (U+0085).
+    Where they do not end lines, CR and NEL are part of a cell.
+    """
+    if "\n" in text:
+        return re.sub("\r+\n", "\n", text) if "\r" in text else text
+    return text.replace("\r" if "\r" in text else "\x85", "\n")
+
+
+def text_blocks(
+    path: Path, size: int = 2**23, on_lines: Callable[[str], str] = rows_on_lines
+) -> Iterator[str]:
     """Yields the text of a table's file, plain or `.gz`, in blocks of whole lines.
 
     The blocks are as `table_parts` reads them, and make up what `read_text` and `rows_on_lines`
@@ -84,6 +97,7 @@ def text_blocks(path: Path, size: int = 2**23) -> Iterator[str]:
 
     Args:
         path, size: see `decoded_blocks`.
+        on_lines: function that puts the rows of a text without LF on lines.
 
     Raises:
         FileNotFoundError, InputError: see `read_text`.
@@ -94,7 +108,7 @@ def text_blocks(path: Path, size: int = 2**23) -> Iterator[str]:
             has_lines = True
             text = rows_on_lines(text)[:-1]
         elif not has_lines:
-            text = rows_on_lines(text)
+            text = on_lines(text)
         elif "\r" in text:
             text = re.sub("\r+\n", "\n", text)
         # Blank lines end the file, or are rows if others follow.
@@ -137,17 +151,6 @@ def _not_utf8(path: Path, error: UnicodeDecodeError, first: int = 1) -> InputErr
     return InputError(
         f"{path}, line {line}: the file is not UTF-8 (byte 0x{error.object[error.start]:02x})."
     )
-
-
-def rows_on_lines(text: str) -> str:
-    """Returns the text of a table with LF at the end of each line.
-
-    Lines end in LF or CR LF; in a text without LF, in CR; in one that has neither, in NEL (U+0085).
-    Where they do not end lines, CR and NEL are part of a cell.
-    """
-    if "\n" in text:
-        return re.sub("\r+\n", "\n", text) if "\r" in text else text
-    return text.replace("\r" if "\r" in text else "\x85", "\n")
 
 
 def plain_lines(text: str) -> str:

@@ -41,7 +41,7 @@ class Store:
         self, folder: Path, least: int = LARGE, *, missing: str = "make",
         told: Callable[[Path | str, int, int], None] | None = None,
     ):  # fmt: skip
-        self.folder, self.least, self._missing = folder, least, missing
+        self.folder, self.least, self._missing = Path(folder), least, missing
         self.told = told or (lambda path, done, whole: None)
         self._checked: dict[Path, dict[str, str]] = {}
 

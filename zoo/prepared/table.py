@@ -56,7 +56,7 @@ def prepared_table(
     return Table(
         path=path, columns=columns, lines=lines, unit=known["unit"],
         integers=frozenset(known["integers"]),
-        files=[] if len(files) == 1 else list(zip(starts, files, strict=True)),
+        files=list(zip(starts, files, strict=True)),
     )  # fmt: skip
 
 

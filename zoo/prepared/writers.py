@@ -28,7 +28,8 @@ class ArrayWriter:
 
     def add(self, part: Sequence | np.ndarray) -> None:
         """Writes a part."""
-        np.asarray(part, self._dtype).tofile(self._file)
+        # Not by NumPy's `tofile`, which says nothing where the last bytes could not be written.
+        self._file.write(np.ascontiguousarray(np.asarray(part, self._dtype)).tobytes())
 
     def close(self) -> None:
         """Ends the file."""

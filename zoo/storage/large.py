@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.storage.beside import parents_made, target
+from keras_transformer.zoo.storage.beside import parents_made, remove, target
 from keras_transformer.zoo.storage.files import naming, write_synced
 from keras_transformer.zoo.storage.locks import clear_abandoned, written_aside
 from keras_transformer.zoo.storage.manifest import MANIFEST, manifest_of, read_manifest
@@ -17,8 +17,10 @@ from keras_transformer.zoo.storage.manifest import MANIFEST, manifest_of, read_m
 def folder_aside(path: str | Path, kind: str) -> Iterator[Path]:
     """Gives a new folder to write files into, which becomes `path` with a manifest of them.
 
+    If another process has made it meanwhile, that stays.
+
     Args:
-        path: folder that is not there yet.
+        path: folder that is not there yet, or has the same content.
         kind: kind of the folder, which the manifest records.
 
     Raises:
@@ -30,7 +32,12 @@ def folder_aside(path: str | Path, kind: str) -> Iterator[Path]:
         yield partial
         hashes = {one.name: _sha256(one) for one in sorted(partial.iterdir())}
         write_synced(partial / MANIFEST, manifest_of(kind, hashes))
-        os.replace(partial, path)
+        try:
+            os.replace(partial, path)
+        except OSError:
+            if not path.is_dir():
+                raise
+            remove(partial)
 
 
 def checked_folder(path: Path, kind: str) -> dict[str, str]:
@@ -39,17 +46,19 @@ def checked_folder(path: Path, kind: str) -> dict[str, str]:
     Raises:
         InputError: if a file is missing or was changed.
     """
-    hashes = read_manifest(path, path, kind)
+    advice = "remove that folder, and it is made again."
+    try:
+        hashes = read_manifest(path, path, kind)
+    except (InputError, OSError) as error:
+        raise InputError(f"The {kind} {path} is damaged ({error}); {advice}") from None
     for name, digest in hashes.items():
         try:
             found = _sha256(path / name)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             found = None
         if found != digest:
             what = "lacks its file" if found is None else "was changed after it was written, in"
-            raise InputError(
-                f"The {kind} {path} {what} {name}; remove that folder, and it is made again."
-            )
+            raise InputError(f"The {kind} {path} {what} {name}; {advice}")
     return hashes
 
 

@@ -121,11 +121,11 @@ class LabelledData:
         }
 
     def report_cuts(self, report: Report) -> None:
-        for name, part in (("train", self.train), ("validation", self.validation)):
-            encoded = self._encoded(name, report)
-            report.cut(
-                part.path, len(encoded.truncated), encoded.num_truncated, self.modality.longest
-            )
+        for name in ("train", "validation", "out_of_scope"):
+            if (part := getattr(self, name)) is None:
+                continue
+            found = self._encoded(name, report)
+            report.cut(part.path, len(found.truncated), found.num_truncated, self.modality.longest)
 
     @functools.cached_property
     def _inputs(self) -> tuple[InputSpec, ...]:

@@ -160,6 +160,8 @@ def prepare(
         TypeError, FileNotFoundError: as `train`.
         OSError: if the folder cannot be written, as when the disk is full.
     """
+    if Path(out).exists() and not Path(out).is_dir():
+        raise FileExistsError(f"{out} is a file; give the name of a folder.")
     with only_preparing(), contextlib.suppress(Prepared):
         _train(
             model, task, train=train, validation=validation, prepared=out, report=report,

@@ -59,7 +59,7 @@ def test_bad_files(tmp_path, suffix):
         read_table(path)
     for data in (b"", b"no such file", b"PAR1" + b"\x00" * 50 + b"PAR1", b"ARROW1\x00\x00" * 9):
         path.write_bytes(data)
-        with pytest.raises(InputError, match=r"expected a (Parquet|Arrow) file|has no rows"):
+        with pytest.raises(InputError, match=r"expected (Parquet|Arrow), got|has no rows"):
             read_table(path)
     whole = written(path, {"text": ["some text"] * 500}).read_bytes()
     for size in range(20, len(whole) - 20, max(1, len(whole) // 25)):
@@ -71,4 +71,24 @@ def test_bad_files(tmp_path, suffix):
         column(read_source(path, ["text"]), "text")
     written(path, {"text": pyarrow.array([], pyarrow.string())})
     with pytest.raises(InputError, match="the file has no rows"):
+        read_table(path)
+
+
+def test_columns_that_nobody_asks_for_may_be_odd(tmp_path):
+    times = pyarrow.array([1, 1234567891234567], pyarrow.timestamp("ns"))
+    late = pyarrow.array([2**55, 0], pyarrow.timestamp("ms"))
+    path = written(tmp_path / "a.arrow", {"text": ["a", "b"], "times": times, "late": late})
+    table = read_table(path)
+    assert column(table, "text") == ["a", "b"]
+    for name in ("times", "late"):
+        with pytest.raises(InputError, match=f"column {name!r} cannot be read|expected {name!r}"):
+            column(table, name)
+
+
+def test_bytes_that_are_no_text(tmp_path):
+    bad = pyarrow.StringArray.from_buffers(
+        1, pyarrow.py_buffer(np.array([0, 1], np.int32)), pyarrow.py_buffer(b"\xff")
+    )
+    path = written(tmp_path / "a.arrow", {"text": bad})
+    with pytest.raises(InputError, match="expected Arrow, got what cannot be read"):
         read_table(path)

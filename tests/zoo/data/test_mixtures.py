@@ -17,6 +17,7 @@ from keras_transformer.zoo.tasks.tagging.token_classification import TokenClassi
 from keras_transformer.zoo.tasks.translation import Translation
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 
+RANGE = "expected a weight from 0.0001 to 1000"
 TEXT = Text(tokenizer=Tokenizer(TokenizerConfig(kind="bytes")), max_length=30)
 
 
@@ -69,18 +70,49 @@ def test_batches_hold_the_rows_of_an_epoch(tmp_path, mixture, task):
     [
         ("[1]", "expected an object with a weight for each file, got [1]."),
         ("{}", "expected an object with a weight for each file, got {}."),
-        ('{"a.tsv": 0}', "expected a weight above 0 for 'a.tsv', got 0."),
-        ('{"a.tsv": true}', "expected a weight above 0 for 'a.tsv', got True."),
-        ('{"a.tsv": NaN}', "expected a weight above 0 for 'a.tsv', got nan."),
+        ('{"a.tsv": 0}', f"{RANGE} for 'a.tsv', got 0."),
+        ('{"a.tsv": true}', f"{RANGE} for 'a.tsv', got True."),
+        ('{"a.tsv": NaN}', f"{RANGE} for 'a.tsv', got nan."),
+        ('{"a.tsv": 1e-9}', f"{RANGE} for 'a.tsv', got 1e-09."),
         ('{"a.tsv": 1, "a*.tsv": 2}', "expected {folder}/a.tsv once, got it twice."),
+        ('{"a.tsv": 1, "../FOLDER/a.tsv": 2}', "expected {folder}/a.tsv once, got it twice."),
+        ('{"a\\u0000.tsv": 1}', "expected the name of a file, got 'a\\x00.tsv'."),
         ('{"a.tsv"', "bad JSON (Expecting ':' delimiter: line 1 column 9 (char 8))."),
     ],
 )
 def test_bad_mixtures(mixture, content, message):
-    mixture.write_text(content)
+    mixture.write_text(content.replace("FOLDER", mixture.parent.name))
     with pytest.raises(InputError) as error:
         Classification().read(str(mixture))
     assert str(error.value) == f"{mixture}: {message}".replace("{folder}", str(mixture.parent))
+
+
+def test_a_mixture_of_mixtures_is_refused(mixture):
+    other = mixture.with_name("b.mixture.json")
+    other.write_text(json.dumps({mixture.name: 1}))
+    with pytest.raises(InputError, match="expected no mixture for a file of b"):
+        Classification().read(str(other))
+
+
+def test_its_own_folder_is_no_pattern(tmp_path):
+    folder = tmp_path / "data[1]"
+    folder.mkdir()
+    (folder / "a.tsv").write_text("text\tlabel\na\tx\nb\ty\n")
+    for name in ("a.tsv", "a*.tsv"):
+        path = folder / "m.mixture.json"
+        path.write_text(json.dumps({name: 2}))
+        assert Classification().read(str(path)).weights.tolist() == [2, 2]
+
+
+def test_a_row_of_a_small_weight_is_read_at_times():
+    found = []
+    for epoch in range(200):
+        try:
+            found.append(len(drawn_rows(np.float32([0.5]), (0, epoch))))
+        except InputError as error:
+            assert "Expected weights by which an epoch has a row" in str(error)
+            found.append(0)
+    assert 70 < sum(found) < 130
 
 
 def test_files_of_a_mixture_are_there(mixture):

@@ -1,6 +1,10 @@
 """Prepared data: what runs read of it is what they would read of the files."""
 
 
+import dataclasses
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -11,6 +15,8 @@ from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.prepared import encode, writers
 from keras_transformer.zoo.prepared.context import current_store, prepared_in
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.storage.large import checked_folder, folder_aside
 from keras_transformer.zoo.tasks.classification import Classification
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from keras_transformer.zoo.worker import Worker
@@ -114,6 +120,64 @@ def test_a_full_disk_leaves_nothing(tmp_path, rows, monkeypatch):
     with prepared_in(tmp_path / "data", 0), pytest.raises(OSError, match=r"No space.*data/table-"):
         read_source(source, ["text"])
     assert not any((tmp_path / "data").glob("**/*")) if (tmp_path / "data").exists() else True
+
+
+def test_a_limit_of_a_file_is_no_shorter_file(tmp_path, rows):
+    """What cannot be written to its last byte is an error, whoever buffers it."""
+    path = tmp_path / "a.tsv"
+    path.write_text("text\tlabel\n" + "a\tx\n" * 300)
+    code = f"""
+import resource
+from keras_transformer.zoo.prepared.context import prepared_in
+from keras_transformer.zoo.data.sources import read_source
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+with prepared_in({str(tmp_path / "data")!r}, 0):
+    read_source({str(path)!r}, ["text"], ["label"])
+"""
+    pytest.importorskip("resource")
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode and "File too large" in ended.stderr
+    assert not list((tmp_path / "data").glob("table-*"))
+
+
+def test_who_comes_second_takes_what_is_there(tmp_path):
+    with folder_aside(tmp_path / "entry", "kind") as first:
+        (first / "a").write_text("a")
+        with folder_aside(tmp_path / "entry", "kind") as second:
+            (second / "a").write_text("a")
+    assert list(checked_folder(tmp_path / "entry", "kind")) == ["a"]
+    assert [one.name for one in tmp_path.iterdir()] == ["entry"]
+
+
+def test_one_file_of_a_pattern_is_named(tmp_path):
+    (tmp_path / "a.tsv").write_text("text\na\n")
+    for least in (0, 10**9):
+        with prepared_in(tmp_path / "data", least):
+            table = read_source(str(tmp_path / "*.tsv"), ["text"])
+        assert table.at(0) == f"{tmp_path}/a.tsv, line 2" and table.folder(0) == tmp_path
+
+
+@pytest.mark.parametrize("text", ['{"text": "a\x85b"}', '{"text": "a"}\x85{"text": "b\x85"}'])
+def test_nel_in_strings_of_one_line(tmp_path, text):
+    (tmp_path / "a.jsonl").write_text(text, encoding="utf-8")
+    own = read_source(tmp_path / "a.jsonl", ["text"]).columns["text"]
+    with prepared_in(tmp_path / "data", 0):
+        assert list(read_source(tmp_path / "a.jsonl", ["text"]).columns["text"]) == own
+
+
+def test_rows_out_of_scope_are_prepared(tmp_path, rows):
+    source = written(tmp_path, rows, ".tsv")
+    text = Text(max_length=12, tokenizer=Tokenizer(TokenizerConfig(kind="bytes")))
+    for missing in ("make", "refuse"):
+        with prepared_in(tmp_path / "data", 0, missing=missing):
+            task, train, _ = Classification().read_parts(source, source)
+            outside = task.read(source, {"label": None}, labelled=False)
+            data = dataclasses.replace(task.run_data(train, train, text), out_of_scope=outside)
+            if missing == "make":
+                data.report_cuts(Report())
+            else:
+                encoded = data._encode(outside, text)
+                assert len(encoded.columns["ids"]) == len(rows)
 
 
 def test_mistakes_name_the_file_and_the_line(tmp_path, rows):
