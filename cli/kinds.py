@@ -109,6 +109,8 @@ class FileOrShare(click.ParamType):
 class TokensOrAuto(Integer):
     """A number of tokens, or `auto`."""
 
+    name = "integer or auto"
+
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         return value if value == "auto" else super().convert(value, param, ctx)
 

@@ -25,7 +25,8 @@ _SWITCHES = ("lowercase", "strip_accents", "shared_vocabulary")
 )
 @click.option(
     "--train", type=DATA, metavar="FILES", required=True,
-    help="Training data: a table, or a pattern of several such as 'shards/*.jsonl.gz'.",
+    help="Training data as for train: a table, a plain text, a pattern of several such as "
+    "'shards/*.jsonl.gz', or a folder of images or sounds.",
 )
 @click.option(
     "--validation", type=kinds.FileOrShare(str), metavar="FILE|SHARE", required=True,
@@ -33,6 +34,8 @@ _SWITCHES = ("lowercase", "strip_accents", "shared_vocabulary")
 )
 @options.text(help="Column of the text.  [default: text]")
 @options.text_pair()
+@options.image(help="Column of the images' paths.  [default: image]")
+@options.audio(help="Column of the sounds' paths.  [default: audio]")
 @options.label(help="Column of the labels.  [default: label]")
 @options.source(help="Column of a translation's source text.")
 @options.target(help="Column of a translation's target text; several for one model, such as de,fr.")
@@ -69,4 +72,4 @@ def prepare(out: Path, settings: dict[str, Any], **given: Any) -> None:
     with display.Progress() as progress:
         zoo_train.prepare(**changes, settings=settings, out=out, report=progress)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    display.say(f"{out} holds {size / 2**20:,.0f} MB of prepared data.")
+    display.say(f"{out} holds {size / 1e6:,.1f} MB of prepared data.")

@@ -121,8 +121,8 @@ ROOMS = {
         "zoo.tokenizers zoo.tokenizers.normalizers", "jiwer keras numpy sacrebleu scipy sklearn",
     ),
     "zoo.prepared": Room(
-        "zoo.columns zoo.data zoo.errors zoo.modalities zoo.recipe zoo.storage zoo.tokenizers "
-        "zoo.worker", "numpy",
+        "zoo.columns zoo.data zoo.errors zoo.modalities zoo.progress zoo.recipe zoo.storage "
+        "zoo.tokenizers zoo.worker", "numpy",
     ),
     "zoo.losses": Room("layers zoo.answering zoo.data zoo.errors", "keras"),
     "zoo.augmentation": Room("zoo.data zoo.errors zoo.modalities", "keras numpy"),

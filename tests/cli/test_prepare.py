@@ -71,6 +71,25 @@ def test_mistakes(shards, tmp_path):
     wrong = failed("prepare", "--task", "token-classification", "--train", words, "--validation",
                    words, "--text", "1", "--label", "2", "--out", tmp_path / "data")  # fmt: skip
     assert wrong == (
-        "Error: Expected rows of texts in files, which can be prepared, got "
-        f"{str(words)!r} for token-classification.\n"
+        "Error: Expected a task whose rows can be prepared (classification, regression, "
+        "translation, language-modeling), got token-classification.\n"
     )
+    wrong = failed("prepare", *RUN, "--train", f"{shards}/*.jsonl", "--validation", "0.1", "--out",
+                   shards)  # fmt: skip
+    assert f"{shards} holds '0.jsonl', which is no prepared data; choose another path." in wrong
+    wrong = failed("train", *RUN, "--train", f"{shards}/*.jsonl", "--validation", "0.1",
+                   "--prepared", tmp_path / "none", "--out", tmp_path / "out")  # fmt: skip
+    assert f"There is no folder {tmp_path / 'none'} of prepared data." in wrong
+
+
+def test_a_language_model_is_prepared(tmp_path):
+    for name, text in (("a", "rain and wind\n" * 30), ("b", "a violin plays\n" * 20)):
+        (tmp_path / f"{name}.txt").write_text(text)
+    data = ("gpt_nano", "--task", "language-modeling", "--train", f"{tmp_path}/*.txt",
+            "--validation", f"{tmp_path}/a.txt", "--max-length", "16")  # fmt: skip
+    called("prepare", *data, "--out", tmp_path / "data")
+    sizes = [word for size in ("hidden_dim=8", "num_layers=1", "num_heads=1", "intermediate_dim=8")
+             for word in ("--set", size)]  # fmt: skip
+    for out, prepared in (("one", ("--prepared", tmp_path / "data")), ("two", ())):
+        called("train", *data, *sizes, "--epochs", "1", *prepared, "--out", tmp_path / out)
+    assert read_folder(tmp_path / "one") == read_folder(tmp_path / "two")

@@ -12,11 +12,19 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.modality import InputSpec
 from keras_transformer.zoo.prepared.context import current_store
 from keras_transformer.zoo.prepared.encode import Job, are_prepared, encoded, hashes
+from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 
-def stream_of(plain: PlainText, tokenizer: Tokenizer) -> tuple[np.ndarray, bytes]:
+def stream_of(
+    plain: PlainText, tokenizer: Tokenizer, report: Report | None = None
+) -> tuple[np.ndarray, bytes]:
     """Returns the token ids (N,) of a text, see `token_stream`, and what identifies them, if known.
+
+    Args:
+        plain: text.
+        tokenizer: its tokenizer.
+        report: receives how far the encoding of many lines is.
 
     Raises:
         InputError: if there are fewer than two tokens.
@@ -26,7 +34,8 @@ def stream_of(plain: PlainText, tokenizer: Tokenizer) -> tuple[np.ndarray, bytes
         return token_stream(plain, tokenizer), b""
     found = encoded(
         store, EncodeLines(tokenizer.to_files(), tokenizer.vocab_size), [plain.lines],
-        [InputSpec(name="ids")], progress=lambda done: None,
+        [InputSpec(name="ids")],
+        progress=lambda done: (report or Report()).reading(plain.path, done, len(plain.lines)),
     ).columns["ids"]
     if len(found.values) < 2:
         raise InputError(f"{plain.path}: expected at least two tokens, got {len(found.values)}.")

@@ -7,6 +7,7 @@ a run that is resumed, and the other processes of a distributed one.
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ _FORMAT = 1
 # into the memory in seconds.
 LARGE = 64 * 2**20
 _KIND = "prepared data"
+_ENTRY = re.compile(r"\.?(rows|table|text|tokenizer)-[0-9a-f]{16}(\..*)?")
 # Bytes of text in a byte of a file, by its suffix, about.
 _TIMES = {".gz": 5, ".parquet": 3}
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -80,3 +82,8 @@ def size_of(files: Sequence[Path]) -> int:
     """Returns the size of the text in files, about, in bytes."""
     there = (file for file in files if file.is_file())
     return sum(file.stat().st_size * _TIMES.get(file.suffix, 1) for file in there)
+
+
+def is_entry(name: str) -> bool:
+    """Whether a name is that of an entry, or of one that is being written."""
+    return _ENTRY.fullmatch(name) is not None

@@ -46,7 +46,7 @@ def checked_folder(path: Path, kind: str) -> dict[str, str]:
     Raises:
         InputError: if a file is missing or was changed.
     """
-    advice = "remove that folder, and it is made again."
+    advice = "remove that folder and prepare the data again."
     try:
         hashes = read_manifest(path, path, kind)
     except (InputError, OSError) as error:

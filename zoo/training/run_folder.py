@@ -16,6 +16,7 @@ from keras_transformer.zoo.distributed.devices import is_writer, meet
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import get_weights
 from keras_transformer.zoo.prepared.context import prepared_in
+from keras_transformer.zoo.prepared.store import is_entry
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.recipe import Recipe
@@ -99,6 +100,22 @@ def is_only_preparing() -> bool:
     return _is_only_preparing.get()
 
 
+def check_prepared_target(folder: Path) -> None:
+    """Checks that a folder may hold prepared data.
+
+    Raises:
+        FileExistsError: it is a file, or holds something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; give the name of a folder.")
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    foreign = sorted(name for name in names if not is_entry(name))
+    if foreign:
+        raise FileExistsError(
+            f"{folder} holds {foreign[0]!r}, which is no prepared data; choose another path."
+        )
+
+
 def preparing(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Decorates what reads training data, so that large ones are prepared in a folder.
 
@@ -115,6 +132,8 @@ def preparing(run: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
         told = (given.get("report") or Report()).reading
         if folder is not None:
             missing = "make" if is_only_preparing() else "refuse"
+            if missing == "refuse" and not Path(folder).is_dir():
+                raise FileNotFoundError(f"There is no folder {folder} of prepared data.")
             prepares = prepared_in(Path(folder), 0, missing=missing, told=told)
         else:
             folder = None if out is None else states_of(out) / _DATA

@@ -27,7 +27,11 @@ from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.chosen.configs import OWN_CONFIG
-from keras_transformer.zoo.training.run_folder import Prepared, only_preparing
+from keras_transformer.zoo.training.run_folder import (
+    Prepared,
+    check_prepared_target,
+    only_preparing,
+)
 from keras_transformer.zoo.training.starts import is_start
 from keras_transformer.zoo.training.train_recipe import train_recipe
 
@@ -160,8 +164,9 @@ def prepare(
         TypeError, FileNotFoundError: as `train`.
         OSError: if the folder cannot be written, as when the disk is full.
     """
-    if Path(out).exists() and not Path(out).is_dir():
-        raise FileExistsError(f"{out} is a file; give the name of a folder.")
+    check_prepared_target(Path(out))
+    if not is_path(train):
+        raise InputError("Expected files with the rows to prepare, got train in memory.")
     with only_preparing(), contextlib.suppress(Prepared):
         _train(
             model, task, train=train, validation=validation, prepared=out, report=report,
@@ -170,8 +175,8 @@ def prepare(
     folder = Path(out)
     if not any(folder.glob("rows-*")):
         raise InputError(
-            f"Expected rows of texts in files, which can be prepared, got {train!r} for "
-            f"{task_named(task).name if isinstance(task, str) else task or DEFAULT_TASK}."
+            "Expected a task whose rows can be prepared (classification, regression, translation, "
+            f"language-modeling), got {task or DEFAULT_TASK}."
         )
     return folder
 

@@ -89,8 +89,8 @@ def test_what_is_prepared_has_to_be_whole(tmp_path, rows):
         with prepared_in(folder, 0), pytest.raises(InputError) as error:
             batches_of(Classification(), source, False)
         assert str(error.value) == (
-            f"The prepared data {path} {damage} ids.values; remove that folder, and it is made "
-            "again."
+            f"The prepared data {path} {damage} ids.values; remove that folder and prepare the "
+            "data again."
         )
         (path / "ids.values").unlink(missing_ok=True)
 
