@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.zoo.data.tables import SUFFIXES
+from keras_transformer.zoo.data.tables import TEXT_SUFFIXES
 from keras_transformer.zoo.errors import InputError
 
 
 def check_suffix(path: str | Path) -> None:
     """Raises InputError if a path is not that of a table."""
-    if Path(path).suffix not in SUFFIXES:
-        raise InputError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}.")
+    if Path(path).suffix not in TEXT_SUFFIXES:
+        raise InputError(f"{path}: expected a name that ends in {', '.join(TEXT_SUFFIXES)}.")
 
 
 def table_bytes(

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_transformer.edge.runtime import worker
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.zoo import worker
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.worker import Worker
 from tests.slow import mostly_slow

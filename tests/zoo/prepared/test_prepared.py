@@ -208,14 +208,14 @@ def test_many_values_are_texts(tmp_path, monkeypatch):
 
 def test_an_encoder_that_ends_is_told(tmp_path, rows, monkeypatch):
     """A process that is killed, as where memory is short, is no hang and no missing row."""
-    call = Worker.call
 
-    def killed(self, *arguments):
-        self._process = self._started()
-        self._process.kill()
-        return call(self, *arguments)
+    class Killed(Worker):
+        def call(self, *arguments):
+            self._process = self._started()
+            self._process.kill()
+            return super().call(*arguments)
 
-    monkeypatch.setattr(Worker, "call", killed)
+    monkeypatch.setattr(encode, "Worker", Killed)
     source = written(tmp_path, rows, ".tsv")
     with prepared_in(tmp_path / "data", 0), pytest.raises(RunError, match="ended with code"):
         batches_of(Classification(), source, False)
