@@ -1,4 +1,4 @@
 """Columns of many rows, each in one piece of memory that may be a file's.
 
-See `texts`, `coded` and `ragged`.
+See `texts` and `ragged`.
 """

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from keras_transformer.zoo.columns.json_lines import list_of, wrong_value
 from keras_transformer.zoo.errors import InputError
 
 PARQUET, ARROW = ".parquet", (".arrow", ".feather")
@@ -79,10 +80,7 @@ def _rows(path: Path, batch: Any, first: int) -> Rows:
         columns[name] = [text for text, _ in read]
         for row, (text, kind) in enumerate(read, start=first):
             if kind is not None:
-                wrong = (
-                    f"{path}, row {row}: expected {name!r} to be a string, a number, true or "
-                    f"false, got {kind}."
-                )
+                wrong = wrong_value(f"{path}, row {row}", name, kind)
                 (lists if isinstance(text, list) else problems).setdefault(name, wrong)
         if str(values.type).removeprefix("u").startswith("int"):
             integers.add(name)
@@ -99,9 +97,7 @@ def _text(value: Any) -> tuple[Any, str | None]:
     if isinstance(value, int | float):
         return repr(value), None
     if isinstance(value, list):
-        texts = [_text(one) for one in value]
-        wrong = [kind for _, kind in texts if kind is not None]
-        return ("", f"a list of {wrong[0]}") if wrong else ([text for text, _ in texts], "a list")
+        return list_of([_text(one) for one in value])
     return "", "nothing" if value is None else f"a value of type {type(value).__name__}"
 
 

@@ -1,8 +1,9 @@
 """The objects of JSON Lines as columns of texts."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras_transformer.zoo.errors import InputError
 
@@ -48,10 +49,7 @@ def columns_of_objects(path: Path, text: str, first: int) -> Objects:
                     key, f"{path}, line {line}: the column {key!r} is there twice."
                 )
             elif kind is not None:
-                wrong = (
-                    f"{path}, line {line}: expected {key!r} to be a string, a number, true or "
-                    f"false, got {kind}."
-                )
+                wrong = wrong_value(f"{path}, line {line}", key, kind)
                 (lists if isinstance(text, list) else problems).setdefault(key, wrong)
             seen.add(key)
             columns[key].append(text)
@@ -62,6 +60,25 @@ def columns_of_objects(path: Path, text: str, first: int) -> Objects:
             )  # fmt: skip
         lines.append(line)
     return Objects(columns, lines, problems, lists)
+
+
+def wrong_value(place: str, key: str, kind: str) -> str:
+    """Returns the error of a value that is no text, of a kind such as `null`."""
+    return (
+        f"{place}: expected {key!r} to be a string, a number, true or false, got {kind}."
+    )
+
+
+def list_of(
+    values: Sequence[tuple[Any, str | None]],
+) -> tuple[str | list[Any], str]:
+    """Returns a list of values as texts, and what it is: `a list`, or one of what is no text.
+
+    Args:
+        values: each value as text, and what it is if not that.
+    """
+    wrong = [kind for _, kind in values if kind is not None]
+    return ("", f"a list of {wrong[0]}") if wrong else ([text for text, _ in values], "a list")
 
 
 def _json_pairs(path: Path, line: int, source: str) -> list[tuple[str, object]]:
@@ -84,9 +101,7 @@ class _NoNumber(str):
 def _json_text(value: object) -> tuple[str | list[str], str | None]:
     """A value as text or a list of texts, and what it is if not one text."""
     if isinstance(value, list):
-        texts = [_json_text(one) for one in value]
-        wrong = [kind for _, kind in texts if kind is not None]
-        return ("", f"a list of {wrong[0]}") if wrong else ([text for text, _ in texts], "a list")
+        return list_of([_json_text(one) for one in value])
     if isinstance(value, bool):
         return ("true" if value else "false"), None
     if isinstance(value, str) and not isinstance(value, _NoNumber):

@@ -13,7 +13,7 @@ from keras_transformer.zoo.columns.pages import give_back
 _PART = 4096
 # Bytes that are read for a byte of texts among them at most, where rows have gaps between them.
 _MOST_BETWEEN = 512
-_UTF8 = ("utf-8", "surrogatepass")
+UTF8 = ("utf-8", "surrogatepass")
 
 
 class Texts(Sequence[str]):
@@ -32,7 +32,7 @@ class Texts(Sequence[str]):
     @classmethod
     def of(cls, texts: Sequence[str], key: str = "") -> "Texts":
         """Returns texts in one piece of memory."""
-        data = [text.encode(*_UTF8) for text in texts]
+        data = [text.encode(*UTF8) for text in texts]
         sizes = np.array([len(one) for one in data], np.int64)
         ends = np.cumsum(sizes)
         return cls(np.frombuffer(b"".join(data), np.uint8), ends - sizes, ends, key)
@@ -57,14 +57,14 @@ class Texts(Sequence[str]):
     def __getitem__(self, row):
         if isinstance(row, slice):
             return [*Texts(self.data, self.starts[row], self.ends[row])]
-        return self.data[self.starts[row] : self.ends[row]].tobytes().decode(*_UTF8)
+        return self.data[self.starts[row] : self.ends[row]].tobytes().decode(*UTF8)
 
     def __iter__(self) -> Iterator[str]:
         for first in range(0, len(self), _PART):
             part = self.part(first, first + _PART)
             data = part.data.tobytes()
             bounds = zip(part.starts.tolist(), part.ends.tolist(), strict=True)
-            yield from (data[one:two].decode(*_UTF8) for one, two in bounds)
+            yield from (data[one:two].decode(*UTF8) for one, two in bounds)
 
     def part(self, first: int, last: int) -> "Texts":
         """Returns the texts of rows `first` to `last` in a piece of memory of their own."""

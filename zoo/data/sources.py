@@ -140,18 +140,18 @@ read_large: contextvars.ContextVar[ReadLarge | None] = contextvars.ContextVar(
 def _read_files(
     source: str | Path, texts: Sequence[str], others: Sequence[str], *, has_lists: bool
 ) -> Table:
-    files = files_of(source)
+    weighted = dict(weighted_files(source)) if is_mixture(source) else None
+    files = files_of(source) if weighted is None else list(weighted)
     reader = None if has_lists else read_large.get()
     table = None if reader is None else reader(source, files, texts, others)
     if table is None:
-        is_one = not is_pattern(source) and not is_mixture(source)
+        is_one = weighted is None and not is_pattern(source)
         table = read_table(files[0]) if is_one else read_tables(source, files)
-    if not is_mixture(source):
+    if weighted is None:
         return table
-    ends = [*(first for first, _ in table.files[1:]), len(table.lines)]
-    rows = np.diff(ends if table.files else [len(table.lines)], prepend=0)
-    weights = [weight for _, weight in weighted_files(source)]
-    return dataclasses.replace(table, weights=np.repeat(np.float32(weights), rows))
+    rows = np.diff([*(first for first, _ in table.files), len(table.lines)])
+    weights = np.float32([*weighted.values()])
+    return dataclasses.replace(table, weights=np.repeat(weights, rows))
 
 
 def of_kinds(source: Source, names: Sequence[str]) -> Source:

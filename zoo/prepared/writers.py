@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_transformer.zoo.columns.ragged import Fixed, Ragged
-from keras_transformer.zoo.columns.texts import Coded, Texts
+from keras_transformer.zoo.columns.texts import UTF8, Coded, Texts
 from keras_transformer.zoo.modalities.modality import InputSpec
 
 # So many different values a column of labels may have; with more it is one of texts.
@@ -59,7 +59,7 @@ class TextsWriter:
 
     def add(self, texts: Sequence[str]) -> None:
         """Writes the texts of further rows."""
-        data = [text.encode("utf-8", "surrogatepass") for text in texts]
+        data = [text.encode(*UTF8) for text in texts]
         self._data.write(b"".join(data))
         ends = self._end + np.cumsum([len(one) for one in data])
         self._bounds.add(ends)
