@@ -128,8 +128,8 @@ def test_a_run_from_files_is_resumed_and_repeated(two, tmp_path, monkeypatch):
     whole = kt.train("bert_tiny", "multi-task", train=two, out=tmp_path / "whole", **options)
     finish = Fit._finish_epoch
 
-    def killed(fit):
-        finish(fit)
+    def killed(fit, *speed):
+        finish(fit, *speed)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Fit, "_finish_epoch", killed)
