@@ -93,9 +93,33 @@ class _RangeSteps:
         self.assign(variable, ops.where(self.iterations < self.moving_steps, after, before))
 
 
+class _WholeGradients:
+    """An optimizer that adds up what the rows of a batch give to one row of a table.
+
+    TensorFlow's gradient of a table has a slice for each token. Keras squares and clips the slices
+    one by one, so that Adam's second moment would be the sum of the squares of a token's gradients
+    instead of the square of their sum, and the norm would be another than the gradient's.
+    """
+
+    def apply(self, grads, trainable_variables=None):
+        # Slices plus a tensor are a tensor.
+        whole = [ops.add(one, 0.0) if hasattr(one, "dense_shape") else one for one in grads]
+        return super().apply(whole, trainable_variables)
+
+
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class AdamW(keras.optimizers.AdamW):
-    """Keras' AdamW without weight decay of biases, norms, ranges and scales of logits."""
+class Adam(_WholeGradients, keras.optimizers.Adam):
+    """Adam of whole gradients."""
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class SGD(_WholeGradients, keras.optimizers.SGD):
+    """Gradient descent, with momentum or without, of whole gradients."""
+
+
+@keras.saving.register_keras_serializable(package="keras_transformer")
+class AdamW(_WholeGradients, keras.optimizers.AdamW):
+    """AdamW of whole gradients, without decay of biases, norms, ranges and scales of logits."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -105,7 +129,7 @@ class AdamW(keras.optimizers.AdamW):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class RangeAdam(_RangeSteps, keras.optimizers.Adam):
+class RangeAdam(_RangeSteps, Adam):
     """Adam over weights and the bounds of ranges."""
 
 
@@ -115,7 +139,7 @@ class RangeAdamW(_RangeSteps, AdamW):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class RangeSGD(_RangeSteps, keras.optimizers.SGD):
+class RangeSGD(_RangeSteps, SGD):
     """SGD over weights and the bounds of ranges."""
 
 
@@ -154,7 +178,7 @@ class _LayerSteps:
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class LayerAdam(_LayerSteps, keras.optimizers.Adam):
+class LayerAdam(_LayerSteps, Adam):
     """Adam with learning rates by weight."""
 
 
@@ -164,16 +188,16 @@ class LayerAdamW(_LayerSteps, AdamW):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class LayerSGD(_LayerSteps, keras.optimizers.SGD):
+class LayerSGD(_LayerSteps, SGD):
     """SGD with learning rates by weight."""
 
 
 # Name -> the optimizer, and its variants for runs that learn ranges, and with rates by weight.
 OPTIMIZERS = {
-    "adam": (keras.optimizers.Adam, RangeAdam, LayerAdam),
+    "adam": (Adam, RangeAdam, LayerAdam),
     "adamw": (AdamW, RangeAdamW, LayerAdamW),
-    "sgd": (keras.optimizers.SGD, RangeSGD, LayerSGD),
-    "momentum": (keras.optimizers.SGD, RangeSGD, LayerSGD),
+    "sgd": (SGD, RangeSGD, LayerSGD),
+    "momentum": (SGD, RangeSGD, LayerSGD),
 }
 
 

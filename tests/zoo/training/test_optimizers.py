@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build, get_weights
@@ -168,3 +169,49 @@ def test_weights_change_by_the_mean_gradient_of_several_steps():
 def test_a_run_of_fewer_steps_than_change_weights_once_is_refused():
     with pytest.raises(InputError, match="accumulate to be at most steps=3, .* got accumulate=4"):
         Recipe.of_task(TASK, **NEEDED, steps=3, accumulate=4)
+
+
+def stepped(values, gradient, name, rate, steps, clip):
+    """Steps of Kingma and Ba 2015, end of section 2, or of momentum, in float64."""
+    gradient = gradient * min(1.0, clip / np.linalg.norm(gradient)) if clip else gradient
+    first, second = np.zeros_like(values), np.zeros_like(values)
+    for step in range(1, steps + 1):
+        if name == "momentum":
+            first = 0.9 * first - rate * gradient
+            values = values + first
+            continue
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient**2
+        corrected = rate * math.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        values = values - corrected * first / (np.sqrt(second) + 1e-7)
+    return values
+
+
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+@pytest.mark.parametrize("name", ["adam", "momentum"])
+def test_the_gradient_of_a_token_is_that_of_all_its_places(name, clip):
+    """On TensorFlow it comes in slices, one for each place of a token in the batch."""
+    ids = np.array([[1, 1, 1, 2], [1, 3, 3, 0]])
+    slopes = np.array([0.5, -2.0, 3.0], "float32")
+    keras.utils.set_random_seed(0)
+    table = TokenEmbedding(5, 3)
+    inputs = keras.Input((4,), dtype="int32")
+    outputs = ops.sum(table(inputs) * slopes, axis=(1, 2), keepdims=False)
+    model = keras.Model(inputs, outputs)
+    before = ops.convert_to_numpy(table.embeddings).astype("float64")
+    recipe = Recipe.of_task(
+        TASK, **NEEDED, optimizer=name, beta_2=0.999, learning_rate=0.01, clip_norm=clip, warmup=0.0,
+        schedule="constant",
+    )  # fmt: skip
+    model.compile(
+        optimizer=make_optimizer(recipe, 3), loss=lambda y, outputs: outputs,
+        jit_compile=keras.config.backend() == "jax",
+    )  # fmt: skip
+    for _ in range(3):
+        model.train_on_batch(ids, np.zeros(2))
+    # Of the mean over two rows.
+    gradient = np.bincount(ids.ravel(), minlength=5)[:, None] * slopes.astype("float64") / 2
+    expected = stepped(before, gradient, name, 0.01, 3, clip)
+    # float32 weights below 1; rows that no token names stay as they are.
+    after = ops.convert_to_numpy(table.embeddings)
+    np.testing.assert_allclose(after, expected, rtol=0, atol=1e-6)
