@@ -200,8 +200,8 @@ def test_the_gradient_of_a_token_is_that_of_all_its_places(name, clip):
     model = keras.Model(inputs, outputs)
     before = ops.convert_to_numpy(table.embeddings).astype("float64")
     recipe = Recipe.of_task(
-        TASK, **NEEDED, optimizer=name, beta_2=0.999, learning_rate=0.01, clip_norm=clip, warmup=0.0,
-        schedule="constant",
+        TASK, **NEEDED, optimizer=name, beta_2=0.999, learning_rate=0.01, clip_norm=clip,
+        warmup=0.0, schedule="constant",
     )  # fmt: skip
     model.compile(
         optimizer=make_optimizer(recipe, 3), loss=lambda y, outputs: outputs,
