@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.edge.compare.parity import Parity
+from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.publish.model_card import NAME, Origin, card_section, with_section
 from keras_transformer.edge.targets.target import About
 from keras_transformer.zoo.errors import InputError
@@ -89,9 +90,15 @@ class Artifact:
         }
         return card_section(
             path.name, about["description"], {**self.origin.rows, **rows},
-            self.origin.limits(self.description["max_length"], self.description.get("output")),
-            self.loading_from(path),
+            self._limits(), self.loading_from(path),
         )  # fmt: skip
+
+    def _limits(self) -> Iterator[str]:
+        yield from self.origin.limits(
+            self.description["max_length"], self.description.get("output")
+        )
+        if caution := get_precision(self.precision).caution:
+            yield caution
 
     def _tokens(self) -> str | None:
         """The input lengths in tokens, where it reads texts."""

@@ -101,6 +101,8 @@ def convert(
     if rotate:
         checkpoint = _rotated(checkpoint, spec, report)
     check_host(writer, checkpoint, spec)
+    if spec.caution:
+        report.note(spec.caution)
     if smooth is None:
         smooth = "none" if calibration is None else default_smooth(checkpoint, spec)
     smooth = str(smooth)

@@ -2,11 +2,14 @@ import re
 
 import pytest
 
+from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.publish.model_card import with_section
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.target import About
 from tests.edge.generators import generator
+from tests.edge.models import calibration, random_model
 from tests.slow import mostly_slow
+from tests.zoo.tiny import Heard
 
 ABOUT = About(name="m", description="Tells a from b.", version="3", license="CC0")
 
@@ -55,3 +58,13 @@ def test_a_section_is_replaced_and_nothing_else_is_lost():
     text = text.replace("# Model card", "# Model card\n\nWritten by hand.") + "\nBy hand too.\n"
     assert with_section(text, "a.tflite", "third") == text.replace("first", "third")
     assert with_section("By hand.\n", "a.tflite", "first").startswith("By hand.\n\n<!-- a.tflite")
+
+
+@pytest.mark.parametrize("precision", ["int16x8", "dynamic_int8"])
+def test_a_precision_that_is_slow_on_phones_says_so(precision):
+    heard = Heard()
+    batches = calibration() if PRECISIONS[precision].is_static else None
+    converted = convert(random_model(), precision, calibration=batches, report=heard)
+    is_slow = precision == "int16x8"
+    assert any("slow on ARM phones" in note for note in heard.notes) == is_slow
+    assert ("- int16x8 is slow on ARM phones" in converted.card()) == is_slow

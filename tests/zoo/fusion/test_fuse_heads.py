@@ -49,6 +49,7 @@ def softmax(x):
     return exponents / exponents.sum(axis=-1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_each_head_has_the_mean_of_its_members(members, tmp_path):
     made = fuse(members, tmp_path / "fused")
     again = Checkpoint.load(tmp_path / "fused")

@@ -78,11 +78,11 @@ def test_options_reach_the_loss_and_the_checkpoint(tables):
     assert dataclasses.asdict(again) == dataclasses.asdict(trained.task)
 
 
-def test_probabilities_are_calibrated_in_checkpoints_and_files(learned, tables):
+def test_probabilities_are_calibrated_in_checkpoints_and_files(learned, float_file, tables):
     folder, trained = learned
     temperature = trained.task.temperature
     assert temperature != 1.0
-    loaded, runner = Checkpoint.load(folder), Runner(convert(trained))
+    loaded, runner = Checkpoint.load(folder), Runner(float_file)
     assert runner.decision == loaded.decision == {"temperature": temperature}
     expected = scipy.special.softmax(trained.scores(TEXTS) / temperature, axis=1)
     text = Runner(convert(trained, target="text"))
@@ -100,9 +100,15 @@ def test_probabilities_are_calibrated_in_checkpoints_and_files(learned, tables):
     assert [prediction.label for prediction in plain.predict(TEXTS)] == labels
 
 
+@pytest.fixture(scope="module")
+def float_file(learned):
+    """The bytes of the float32 file of `learned`."""
+    return bytes(convert(learned[1]))
+
+
 @pytest.mark.parametrize("temperature", [0.0, "hot", None, float("nan"), 1])
-def test_a_file_with_another_temperature_is_refused(learned, temperature):
-    flatbuffer, description, files = unpack(bytes(convert(learned[1])))
+def test_a_file_with_another_temperature_is_refused(float_file, temperature):
+    flatbuffer, description, files = unpack(float_file)
     description["task"]["temperature"] = temperature
     with pytest.raises(InputError, match="temperature"):
         Runner(pack(flatbuffer, description, files))

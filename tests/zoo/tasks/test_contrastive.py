@@ -91,6 +91,7 @@ def test_labels_that_are_texts():
     assert np.mean([color in text for color, text in zip(colors, TEST["text"], strict=True)]) > 0.9
 
 
+@pytest.mark.slow
 def test_quantized_training_keeps_the_factor():
     checkpoint = trained()
     followed = quantize(checkpoint, "dynamic_int8", epochs=1)

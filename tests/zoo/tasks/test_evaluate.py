@@ -104,6 +104,7 @@ def test_a_translator_is_measured_by_bleu(pairs):
     assert found["rows"] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", mostly_slow(["transformer", "gpt"], ["transformer"]))
 def test_generating_models_are_searched(kind, pairs, plain, tmp_path):
     trained, out = generator(kind), tmp_path / "choice"

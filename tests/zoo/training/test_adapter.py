@@ -94,6 +94,7 @@ def test_all_that_opens_a_checkpoint_opens_it(adapters, tmp_path):
     assert Checkpoint.load(tmp_path / "int8").is_quantized
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "task", "columns"),
     [
@@ -148,6 +149,7 @@ def test_adapters_beside_all_kernels_and_those_of_before(adapters, tmp_path):
     tiny.assert_same_weights(get_weights(again.model), merged)
 
 
+@pytest.mark.slow
 def test_saving_it_again_writes_all_weights(adapters, tmp_path):
     kt.load(adapters / "adapter").save(tmp_path / "whole")
     tiny.assert_same_weights(

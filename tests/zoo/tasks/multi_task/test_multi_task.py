@@ -120,6 +120,7 @@ def two(tmp_path):
     return written(tmp_path, two_tasks())
 
 
+@pytest.mark.slow
 def test_a_run_from_files_is_resumed_and_repeated(two, tmp_path, monkeypatch):
     """A run that is killed after its first epoch ends with the weights of one that is not."""
     from keras_transformer.zoo.training.fit import Fit

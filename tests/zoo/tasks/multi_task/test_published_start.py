@@ -41,6 +41,7 @@ def test_heads_are_trained_beside_published_weights(path, options):
     assert tables != ("lora" in options)
 
 
+@pytest.mark.slow
 def test_an_adapter_has_every_head(path, tmp_path):
     made = kt.train(
         BERT, "multi-task", train=path, steps=2, lora=2, adapter=True, out=tmp_path / "adapter"
