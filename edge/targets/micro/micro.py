@@ -19,6 +19,8 @@ from keras_transformer.edge.tflite.schema import find_op
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.modalities.audio import Audio
+from keras_transformer.zoo.modalities.several import PLUS
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.storage.beside import resolved
 from keras_transformer.zoo.storage.files import check_file_target
 from keras_transformer.zoo.storage.temporary import temporary_folder
@@ -104,7 +106,7 @@ class Micro(FlatbufferWriter):
         """Returns the file; says so if there is no tokenizer in C for it."""
         artifact = super().write(request)
         _, description, files = unpack(bytes(artifact))
-        if description["modality"] == Audio.name:
+        if Text.name not in description["modality"].split(PLUS):
             return artifact
         reason, loading = no_tokenizer(description, files), artifact.loading
         if reason is None:

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from keras_transformer.edge.targets.micro.tokenizing import tokenizer_code
+from keras_transformer.edge.targets.micro.tokenizing import tables_of, tokenizer_code
 from keras_transformer.zoo.tokenizers.piece_list import SPECIAL_TOKENS
 from keras_transformer.zoo.tokenizers.special import SpecialTokens
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
@@ -222,6 +222,18 @@ def test_bytes_that_are_no_utf8(made):
         texts += [whole[:place] + bytes([byte]) + whole[place + 1 :] for byte in range(0, 256, 5)]
     texts += [b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"a\0b", b"\xef\xbf\xbd"]
     check(program, tokenizer, texts)
+
+
+def test_the_vocabulary_is_in_hexadecimal_and_all_of_unicode_is_small():
+    tokenizer = Tokenizer(TokenizerConfig(), [*SPECIAL_TOKENS, *string.ascii_letters, "hidden"])
+    tables = tables_of(tokenizer).tables
+    assert bytes(tables["pieces"].values) == b"abcdefghhiddenijklmnopqrstuvwxyz"
+    assert "0x68, 0x69, 0x64, 0x64, 0x65, 0x6e" in tables["pieces"].code("pieces")
+    source = tokenizer_code("my_model", tokenizer, LENGTH)["my_model_tokenizer.c"]
+    assert "hidden" not in source and "[CLS]" not in source
+    # Runs of two bytes and one of what is read there, and the texts: 200 to 300 runs of punctuation
+    # and of what separates words are in every table, those of Latin letters with marks in this.
+    assert sum(one.size for name, one in tables.items() if "piece" not in name) < 2500
 
 
 @needs_gcc
