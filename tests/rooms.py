@@ -269,9 +269,8 @@ ROOMS = {
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
         "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.head_view "
-        "zoo.modalities zoo.models "
-        "zoo.numerals zoo.outputs zoo.pretrained zoo.progress zoo.prune_vocabulary zoo.scope "
-        "zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
+        "zoo.modalities zoo.models zoo.numerals zoo.outputs zoo.pretrained zoo.progress "
+        "zoo.prune_vocabulary zoo.scope zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
@@ -292,8 +291,9 @@ ROOMS = {
         "ai_edge_litert keras",
     ),
     "edge.targets.micro": Room(
-        "edge.runtime edge.targets edge.tflite zoo.checkpoint zoo.data zoo.errors zoo.modalities "
-        "zoo.outputs zoo.storage zoo.streaming",
+        "edge.convert edge.runtime edge.targets edge.tflite zoo.checkpoint zoo.data zoo.errors "
+        "zoo.modalities zoo.outputs zoo.storage zoo.streaming zoo.tokenizers "
+        "zoo.tokenizers.normalizers",
         "ai_edge_litert numpy tflite_micro",
     ),
     "edge.choose": Room(

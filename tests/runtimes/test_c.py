@@ -15,6 +15,7 @@ import pytest
 
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
+from keras_transformer.edge.targets.micro.tokenizing import tokenizer_code
 from tests.edge.models import LENGTH, calibration, random_model, random_rows
 from tests.slow import mostly_slow
 
@@ -177,10 +178,12 @@ def test_the_program_says_what_failed(program, tmp_path):
 def test_the_function_for_a_microcontroller_compiles(tmp_path):
     if shutil.which("g++") is None:
         pytest.skip("g++ is not installed")
-    [source] = [block for block in blocks("cpp") if "arena" in block]
+    [source] = [block for block in blocks("cpp") if "arena[" in block]
     headers(source, MICRO, tmp_path)
     (tmp_path / "sentiment.h").write_text("extern const unsigned char sentiment[];\n")
     (tmp_path / "sentiment_ops.h").write_text(OPS)
+    tokenizer = tokenizer_code("sentiment", random_model().tokenizer, LENGTH)
+    (tmp_path / "sentiment_tokenizer.h").write_text(tokenizer["sentiment_tokenizer.h"])
     (tmp_path / "classify.cc").write_text(source)
     [line] = [block.strip() for block in blocks("sh") if "TF_LITE_STATIC_MEMORY" in block]
     compiled([

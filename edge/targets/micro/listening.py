@@ -5,14 +5,13 @@ put into them, and its name in the place of `model`.
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_transformer.edge.runtime.packed import LABELS
+from keras_transformer.edge.targets.micro.c_code import array, filled, quoted
 from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.audio import Audio
@@ -20,10 +19,6 @@ from keras_transformer.zoo.modalities.log_mel import SCALE_BITS, TURN_BITS, Inte
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.outputs import decision_of
 from keras_transformer.zoo.streaming.streaming import HOP, REFRACTORY, SMOOTHING, THRESHOLD
-
-_FOLDER = Path(__file__).parent / "c"
-_WIDTH = 96
-_OWN = re.compile(r"\b(model|MODEL)(?=_)")
 
 
 def listening_sources(
@@ -50,15 +45,9 @@ def listening_sources(
         "sizes": _sizes(log_mel, len(labels)), **_defaults(log_mel),
         "tables": _tables(log_mel, labels, decision),
     }  # fmt: skip
-    found = {}
-    for suffix in ("h", "c"):
-        text = (_FOLDER / f"listen.{suffix}").read_text(encoding="utf-8")
-        text = _OWN.sub(lambda match: name.upper() if match[1].isupper() else name, text)
-        for mark, part in parts.items():
-            part = _OWN.sub(lambda match: name.upper() if match[1].isupper() else name, part)
-            text = text.replace(f"@{mark}@", part)
-        found[f"{name}_listen.{suffix}"] = text
-    return found
+    return {
+        f"{name}_listen.{suffix}": filled(f"listen.{suffix}", name, parts) for suffix in ("h", "c")
+    }
 
 
 def _sizes(log_mel: IntegerLogMel, labels: int) -> str:
@@ -100,25 +89,12 @@ def _tables(
     return "\n".join([
         *lines, "",
         f"const char* const model_labels[MODEL_LABELS] = {{\n{names}}};",
-        _array("int32_t", "window", log_mel.window),
-        _array("int32_t", "cosines", log_mel.turns[0]),
-        _array("int32_t", "sines", log_mel.turns[1]),
-        _array("uint16_t", "firsts", [places[0] for places in used]),
-        _array("uint16_t", "counts", [len(places) for places in used]),
-        _array("uint16_t", "weights", np.concatenate(weights)),
-        _array("int32_t", "lines", log_mel.lines), _array("int32_t", "factors", log_mel.factors),
-        _array("int64_t", "offsets", log_mel.offsets),
+        array("int32_t", "window", log_mel.window),
+        array("int32_t", "cosines", log_mel.turns[0]),
+        array("int32_t", "sines", log_mel.turns[1]),
+        array("uint16_t", "firsts", [places[0] for places in used]),
+        array("uint16_t", "counts", [len(places) for places in used]),
+        array("uint16_t", "weights", np.concatenate(weights)),
+        array("int32_t", "lines", log_mel.lines), array("int32_t", "factors", log_mel.factors),
+        array("int64_t", "offsets", log_mel.offsets),
     ])  # fmt: skip
-
-
-def _array(kind: str, name: str, values: Any) -> str:
-    text = ", ".join(map(str, np.asarray(values).tolist()))
-    rows = re.findall(rf".{{1,{_WIDTH - 4}}}(?:,|$)", text)
-    body = "\n".join(f"    {row.strip()}" for row in rows)
-    return f"static const {kind} {name}[{len(values)}] = {{\n{body}}};"
-
-
-def quoted(text: str) -> str:
-    """Returns a string literal in C, of which all but plain ASCII is escaped byte by byte."""
-    plain = (chr(b) if 32 <= b < 127 and b not in b'"\\?' else f"\\{b:03o}" for b in text.encode())
-    return '"' + "".join(plain) + '"'

@@ -1,5 +1,6 @@
 """Files for TensorFlow Lite Micro on microcontrollers, with C sources for a C++ project."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -7,16 +8,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_transformer.edge.convert.convert import Request
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, TfliteFile
 from keras_transformer.edge.targets.micro import arena
 from keras_transformer.edge.targets.micro.sources import c_name, c_sources, source_names
+from keras_transformer.edge.targets.micro.tokenizing import no_tokenizer, tables_of
 from keras_transformer.edge.tflite.schema import find_op
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.modalities.audio import Audio
+from keras_transformer.zoo.modalities.several import PLUS
+from keras_transformer.zoo.modalities.text import Text
 from keras_transformer.zoo.storage.beside import resolved
 from keras_transformer.zoo.storage.files import check_file_target
 from keras_transformer.zoo.storage.temporary import temporary_folder
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer
 
 _MISSING_OP = re.compile(r"find op for builtin opcode '(\w+)'")
 
@@ -53,6 +61,14 @@ while (size_t count = read_microphone(chunk)) {{
 ```"""
 
 
+TOKENIZING = f"""\
+{LOADING.removesuffix("```")}
+/* {{name}}_tokenizer.h; the text is UTF-8 */
+{{name}}_tokenize(text, strlen(text), interpreter.input(0)->data.i32, {{NAME}}_LENGTH);
+interpreter.Invoke();
+```"""
+
+
 class MicroFile(TfliteFile):
     """A `.tflite` file, and C sources of the same name beside it."""
 
@@ -62,7 +78,8 @@ class MicroFile(TfliteFile):
 
     def loading_from(self, path: Path) -> str:
         """Returns a C++ program that includes the sources."""
-        return self.loading.replace("{name}", c_name(path))
+        name = c_name(path)
+        return self.loading.replace("{name}", name).replace("{NAME}", name.upper())
 
 
 class Micro(FlatbufferWriter):
@@ -84,6 +101,25 @@ class Micro(FlatbufferWriter):
             if reason := reason or self.needs_probability(checkpoint):
                 return reason
         return super().loads(checkpoint)
+
+    def write(self, request: Request) -> Artifact:
+        """Returns the file; says so if there is no tokenizer in C for it."""
+        artifact = super().write(request)
+        _, description, files = unpack(bytes(artifact))
+        if Text.name not in description["modality"].split(PLUS):
+            return artifact
+        reason, loading = no_tokenizer(description, files), artifact.loading
+        if reason is None:
+            pair = description["task"]["pair"]
+            tables = tables_of(Tokenizer.from_files(files), pair=pair)
+            told = f"{tables.size:,} bytes of tables"
+            loading = loading if pair else TOKENIZING
+        else:
+            told = f"none: {reason}"
+            if request.note is not None:
+                request.note(f"No tokenizer in C is written, ids come from the host: {reason}.")
+        measured = {**artifact.measured, "tokenizer in C": told}
+        return dataclasses.replace(artifact, measured=measured, loading=loading)
 
     def loading(self, checkpoint: Checkpoint) -> str:
         """Returns a C++ program, in which {name} is the file's name in C."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.targets.micro.listening import listening_sources
+from keras_transformer.edge.targets.micro.tokenizing import tokenizer_sources
 from keras_transformer.edge.tflite.schema import count_ops
 from keras_transformer.zoo.errors import InputError
 
@@ -44,7 +45,8 @@ def c_sources(path: Path, data: bytes | None = None) -> dict[str, bytes]:
 
     Returns:
         `NAME.h` and `NAME.c`, the model as an array of bytes, and `NAME_ops.h`, which registers its
-        ops and defines the arena's size; for a model of sounds also `listening_sources`.
+        ops and defines the arena's size; for a model of sounds also `listening_sources`, for one of
+        texts `tokenizer_sources`.
 
     Raises:
         InputError: see `c_name`.
@@ -58,6 +60,7 @@ def c_sources(path: Path, data: bytes | None = None) -> dict[str, bytes]:
     )  # fmt: skip
     found = dict(zip(source_names(path), texts, strict=True))
     found |= listening_sources(name, description, files)
+    found |= tokenizer_sources(name, description, files)
     return {name: text.encode() for name, text in found.items()}
 
 

@@ -1,5 +1,7 @@
 """Files of integers alone in TensorFlow Lite Micro's interpreter, against LiteRT's own kernels."""
 
+import dataclasses
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,8 +15,12 @@ from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.micro.micro import arena_bytes
 from keras_transformer.edge.targets.micro.sources import c_name, c_sources
+from keras_transformer.edge.targets.micro.tokenizing import no_tokenizer, tokenizer_sources
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import PAD_ID
+from keras_transformer.zoo.outputs import TAGS
+from keras_transformer.zoo.progress import Report
+from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.generators import generator
 from tests.edge.models import LENGTH, calibration, random_model, random_rows
 
@@ -61,18 +67,36 @@ def test_a_file_of_integers_runs_on_a_microcontroller(settings, tmp_path):
     np.testing.assert_allclose(found, expected, rtol=0, atol=8 * description["output_step"])
 
 
-def test_the_arena_of_a_model_of_pairs_is_measured():
-    pairs = convert(random_model(pair=True), "integer", calibration=calibration(pair=True))
-    assert arena_bytes(bytes(pairs)) < ARENA
+class Notes(Report):
+    """Keeps what is told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def converted(checkpoint, **options):
+    options = {"calibration": calibration(), **options}
+    return convert(checkpoint, "integer", target="micro", **options)
+
+
+def with_tokenizer(checkpoint, **settings):
+    tokenizer = Tokenizer(TokenizerConfig(**settings))
+    modality = dataclasses.replace(checkpoint.modality, tokenizer=tokenizer)
+    return dataclasses.replace(checkpoint, modality=modality)
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
+def artifact():
+    return converted(random_model(num_segments=0))
+
+
+@pytest.fixture(scope="module")
+def bundle(artifact, tmp_path_factory):
     path = tmp_path_factory.mktemp("micro") / "my-model.tflite"
-    converted = convert(
-        random_model(num_segments=0), "integer", calibration=calibration(), target="micro"
-    )
-    path.write_bytes(bytes(converted))
+    path.write_bytes(bytes(artifact))
     return path
 
 
@@ -109,6 +133,69 @@ def test_ops_are_registered_by_the_resolvers_own_names(bundle):
     assert {"AddBatchMatMul", "AddFullyConnected", "AddNotEqual", "AddSelectV2"} < set(adds)
     assert f"my_model_op_count = {len(adds)};" in ops
     assert f"my_model_arena_bytes = {unpack(bundle)[1]['arena_bytes']};" in ops
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+def test_the_bundle_reads_texts(bundle, tmp_path):
+    for name, data in c_sources(bundle).items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "main.c").write_text(
+        '#include "my_model_tokenizer.h"\n#include <stdio.h>\n#include <string.h>\n'
+        "int main(int count, char** texts) {\n"
+        "  int32_t ids[MY_MODEL_LENGTH];\n"
+        "  for (int i = 1; i < count; i++) {\n"
+        "    my_model_tokenize(texts[i], strlen(texts[i]), ids, MY_MODEL_LENGTH);\n"
+        "    fwrite(ids, sizeof(*ids), MY_MODEL_LENGTH, stdout);\n"
+        "  }\n  return 0;\n}\n"
+    )
+    command = ["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "main.c"]
+    subprocess.run([*command, "my_model_tokenizer.c", "-o", "read"], cwd=tmp_path, check=True)
+    texts = ["w1 w2", "W30\u0301 \u2014 w35, w0", " ".join(["w7"] * 40), ""]
+    printed = subprocess.run([tmp_path / "read", *texts], capture_output=True, check=True)
+    encoded = Runner(bundle).modality.encode(texts).columns["ids"]
+    expected = [np.pad(row, (0, LENGTH - len(row))) for row in encoded]
+    np.testing.assert_array_equal(np.frombuffer(printed.stdout, np.int32).reshape(4, -1), expected)
+
+
+def test_the_card_has_the_tokenizer(artifact, bundle):
+    assert re.fullmatch(r"\d,\d+ bytes of tables", artifact.measured["tokenizer in C"])
+    card = artifact.card(bundle)
+    assert "my_model_tokenize(text, strlen(text), interpreter.input(0)->data.i32, MY_M" in card
+    assert artifact.measured["tokenizer in C"] in card
+
+
+def test_a_model_of_pairs_has_an_arena_and_a_tokenizer(bundle):
+    made = converted(random_model(pair=True), calibration=calibration(pair=True))
+    assert made.description["arena_bytes"] < ARENA
+    texts = c_sources(bundle, bytes(made))
+    assert "int my_model_tokenize_pair(" in texts["my_model_tokenizer.h"].decode()
+    assert "my_model_tokenize" not in made.card(bundle)
+
+
+def test_a_tokenizer_that_c_has_not_is_told(bundle):
+    report = Notes()
+    made = converted(with_tokenizer(random_model(vocab_size=300), kind="bytes"), report=report)
+    reason = "its tokenizer is of the kind bytes, the C code reads wordpiece alone"
+    [note] = [one for one in report.notes if "tokenizer" in one]
+    assert note == f"No tokenizer in C is written, ids come from the host: {reason}."
+    assert made.measured["tokenizer in C"] == f"none: {reason}"
+    assert f"none: {reason}" in made.card(bundle)
+    names = {"my_model.h", "my_model.c", "my_model_ops.h"}
+    assert set(c_sources(bundle, bytes(made))) == names
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"output_kind": TAGS}, "the model gives tags, for which texts are read word by word"),
+        ({"modality": "image+text"}, "the model reads image+text, the C code texts alone"),
+        ({}, None),
+    ],
+)
+def test_models_without_a_tokenizer_in_c(changes, reason, bundle):
+    _, description, files = unpack(bundle)
+    assert no_tokenizer({**description, **changes}, files) == reason
+    assert bool(tokenizer_sources("a", {**description, **changes}, files)) == (reason is None)
 
 
 def test_an_op_that_is_missing_is_named(tmp_path):

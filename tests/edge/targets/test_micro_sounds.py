@@ -11,7 +11,7 @@ import keras_transformer as kt
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
-from keras_transformer.edge.targets.micro.listening import quoted
+from keras_transformer.edge.targets.micro.c_code import array, filled, quoted
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.audio import AudioSettings
 from keras_transformer.zoo.modalities.log_mel import IntegerLogMel, StoredScale
@@ -170,6 +170,18 @@ def test_patches_of_several_bands():
 
 def test_labels_that_c_would_read_otherwise():
     assert quoted('a "b"\\ ??/é') == '"a \\042b\\042\\134 \\077\\077/\\303\\251"'
+
+
+def test_a_label_is_neither_a_mark_nor_the_models_name():
+    label = quoted("model_a MODEL_B @sizes@")
+    assert label == '"\\155odel_a \\115ODEL_B @sizes@"'
+    parts = dict.fromkeys(("sizes", "hop_frames", "windows", "threshold", "refractory"), label)
+    assert filled("listen.h", "my", parts).count(label) == 5
+
+
+def test_arrays_in_c():
+    assert array("int8_t", "a", range(-1, 2)) == "static const int8_t a[3] = {\n    -1, 0, 1};"
+    assert array("int8_t", "a", []) == "static const int8_t a[1] = {\n    0};"
 
 
 @pytest.mark.parametrize(("changes", "message"), [
