@@ -195,27 +195,29 @@ ROOMS = {
         "zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
-    "zoo.named": Room(
-        "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
-    ),
+    "zoo.named": Room("zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"),
     "zoo.training.several": Room(
         "zoo.errors zoo.layer_names zoo.modalities zoo.models zoo.ways", "keras"
     ),
     "zoo.training.memory": Room("layers zoo.errors zoo.losses zoo.models", "jax keras"),
     "zoo.training.watched": Room("zoo.data zoo.errors zoo.models", "jax keras numpy tensorflow"),
     "zoo.training.chosen": Room(
-        "zoo.data zoo.errors zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.suited "
-        "zoo.tasks zoo.tokenizers.normalizers",
+        "zoo.data zoo.errors zoo.media zoo.modalities zoo.models zoo.pretrained zoo.progress "
+        "zoo.recipe zoo.suited zoo.tasks zoo.tokenizers.normalizers",
     ),
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.columns "
-        "zoo.data zoo.distributed zoo.errors zoo.evaluation zoo.losses zoo.media zoo.modalities "
+        "zoo.data zoo.distributed zoo.errors zoo.evaluation zoo.losses zoo.modalities "
         "zoo.models zoo.models.embedded zoo.models.running zoo.outputs zoo.prepared "
         "zoo.pretrained zoo.progress zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tabular "
         "zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task zoo.tokenizers "
         "zoo.training.adaptation zoo.training.chosen zoo.training.memory zoo.training.several "
         "zoo.training.watched zoo.vocabularies",
         "keras numpy",
+    ),
+    "zoo.sweep": Room(
+        "zoo.backends zoo.checkpoint zoo.data zoo.distributed zoo.errors zoo.evaluation "
+        "zoo.models zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.tasks zoo.training",
     ),
     "zoo.fusion": Room(
         "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.layer_names zoo.logits zoo.models "
@@ -232,9 +234,7 @@ ROOMS = {
     "edge.load": Room(
         "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"
     ),
-    "edge.integers": Room(
-        "edge.runtime layers zoo.errors zoo.tokenizers", "numpy tensorflow"
-    ),
+    "edge.integers": Room("edge.runtime layers zoo.errors zoo.tokenizers", "numpy tensorflow"),
     "edge.compress": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.distributed zoo.errors zoo.models "
         "zoo.pretrained zoo.progress zoo.recipe zoo.tasks zoo.training",

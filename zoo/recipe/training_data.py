@@ -112,7 +112,7 @@ def _checked(data: Data) -> tuple[Path, str]:
         )  # fmt: skip
         raise InputError(f"{given}: give --train FILE (train= in Python).")
     path = Path(os.path.abspath(data.train))
-    found = _digest(path)
+    found = source_digest(path)
     if data.digest not in ("", found):
         raise InputError(
             f"Expected {path} to be the training data of the recipe (SHA-256 "
@@ -122,8 +122,13 @@ def _checked(data: Data) -> tuple[Path, str]:
     return path, found
 
 
-def _digest(path: Path) -> str:
-    """The SHA-256 of a file; of a folder, a pattern or a table of tasks, that of all its files."""
+def source_digest(source: str | Path) -> str:
+    """Returns the SHA-256 of a file; of a folder, a pattern or a table of tasks, of all its files.
+
+    Raises:
+        FileNotFoundError, InputError: there is no such file.
+    """
+    path = Path(source)
     if is_pattern(path) or is_mixture(path):
         weights = [file_digest(path)] if is_mixture(path) else []
         digests = [*weights, *(file_digest(one) for one in files_of(path))]
