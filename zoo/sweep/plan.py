@@ -17,6 +17,8 @@ from keras_transformer.zoo.training.train_recipe import opened
 
 # Arguments of `train` that change no recipe.
 _BESIDE = ("baseline", "peak", "prepared", "profile")
+# Options that say what the rows are.
+_OF_ROWS = ("labels", "split_seed")
 # Options that change what a loss is the mean of, beside columns and those of tokenizers.
 _OF_LOSS = ("mask_share", "objective")
 _FUSION = ("fusion", "fusion_layers")
@@ -61,7 +63,7 @@ def _recipe(
 
 def _check_names(run: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Raises InputError if a name is neither of an option of runs nor of a setting of the model."""
-    known = ["model", *option_names(())]
+    known = ["model", *(name for name in option_names(()) if name not in _OF_ROWS)]
     own = {name: options[name] for name in options if name in known or name in COLUMNS}
     others = [name for name in options if name not in own]
     if not others:
@@ -74,8 +76,8 @@ def _check_names(run: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     for name in others:
         if is_option(name) or name.rpartition(".")[2] not in settings:
             raise InputError(
-                f"Expected vary to name an option of a run among {', '.join(known)} or a setting "
-                f"of the model among {', '.join(dict.fromkeys(settings))}, got {name!r}."
+                f"Expected vary to name an option of a run among {', '.join(known)}; or a setting "
+                f"of the model (keras-transformer models lists them), got {name!r}."
             )
 
 

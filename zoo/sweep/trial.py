@@ -48,8 +48,11 @@ def run_trial(trial: Trial, out: Path, run: Mapping[str, Any], **hearers: Any) -
         LostError: another process is gone.
     """
     path = out / trial.name
+    has_begun = path.exists() or states_of(path).exists()
     try:
-        checkpoint = train(**arguments_of(run, trial.options), **hearers, out=path, resume=True)
+        checkpoint = train(
+            **arguments_of(run, trial.options), **hearers, out=path, resume=has_begun
+        )
         measured = checkpoint.metrics["validation"]
         metric = _deciding(checkpoint)
         value = metric.value(measured)
