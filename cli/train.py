@@ -32,7 +32,7 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
-DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
+DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str, remote=True)
 
 
 @click.command()
@@ -46,10 +46,10 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
 @click.option(
     "--train", type=DATA, metavar="FILE",
     help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz, .parquet or .arrow, or "
-    "a pattern of several such as 'shards/*.jsonl.gz'; for images and sounds also a folder with a "
-    "folder for each class, or arrays in .npz; for language-modeling and "
-    "masked-language-modeling plain text; for token-classification .conll, .conllu or .jsonl; for "
-    "question-answering .json or .jsonl.",
+    "a pattern of several such as 'shards/*.jsonl.gz', also at an address such as s3:// or "
+    "https://; for images and sounds also a folder with a folder for each class, or arrays in "
+    ".npz; for language-modeling and masked-language-modeling plain text; for "
+    "token-classification .conll, .conllu or .jsonl; for question-answering .json or .jsonl.",
 )
 @click.option(
     "--validation", type=kinds.FileOrShare(str), metavar="FILE|SHARE",

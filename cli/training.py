@@ -65,11 +65,11 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
     """
     added = (
         click.option(
-            "--train", type=kinds.EXISTING_DATA, metavar="FILE",
+            "--train", type=kinds.REMOTE_DATA, metavar="FILE",
             help=f"Training data.  [default: that of {data} recipe]",
         ),
         click.option(
-            "--validation", type=kinds.EXISTING_DATA, metavar="FILE",
+            "--validation", type=kinds.REMOTE_DATA, metavar="FILE",
             help=f"Validation data.  [default: that of {data} recipe]",
         ),
         click.option(

@@ -156,8 +156,7 @@ def test_trials_on_ray_have_the_files_of_those_in_turn(arguments, tmp_path):
     from tests.cli.test_on_ray import contents, ended, processes, start, wait_until
 
     words = [*arguments, "--steps", 150, "--save-every", 5, "--vary", "learning_rate=0.01,1e30",
-             "--vary", "dropout=0,0.3"]  # fmt: skip
-    words[words.index("dropout=0.1")] = "epsilon=1e-12"
+             "--vary", "attention_dropout=0,0.3"]  # fmt: skip
     ended(start(*words, "--out", tmp_path / "alone"))
     out = tmp_path / "ray"
     command = start(*words, "--out", out, "--engine", "ray", "--workers", "2")

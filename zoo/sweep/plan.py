@@ -42,13 +42,15 @@ def plan(run: Mapping[str, Any], wanted: Sequence[Mapping[str, Any]]) -> Recipe:
                 f"Expected either one value of {name} or several to vary, got both; leave one out."
             )
     _check_names(run, wanted[0])
-    recipes, starts = [], {}
+    recipes, starts, metrics = [], {}, {}
     for options in wanted:
         recipe, chosen = _recipe(run, options)
         name = recipe.model.name
-        _, starts[name], _ = opened(recipe, chosen, starts.get(name))
+        _, starts[name], config = opened(recipe, chosen, starts.get(name))
+        task = task_named(recipe.task).of_columns(recipe.data.columns).reading(config.modality)
+        metrics[task.with_options(recipe.task_options).selection.name] = recipe.task
         recipes.append(recipe)
-    _check_metric(recipes[0], wanted[0])
+    _check_metrics(metrics, wanted[0])
     return recipes[0]
 
 
@@ -81,15 +83,24 @@ def _check_names(run: Mapping[str, Any], options: Mapping[str, Any]) -> None:
             )
 
 
-def _check_metric(recipe: Recipe, names: Iterable[str]) -> None:
-    """Raises InputError if the losses of trials would be means over unlike things."""
-    if task_named(recipe.task).selection.name != "loss":
-        return
-    for name in names:
+def _check_metrics(metrics: Mapping[str, str], names: Iterable[str]) -> None:
+    """Raises InputError if the values by which epochs are selected do not compare.
+
+    Args:
+        metrics: the task of each metric.
+        names: names of the options that differ.
+    """
+    if len(metrics) > 1:
+        raise InputError(
+            "Expected options with which one metric selects the epochs of all trials, got "
+            f"{' and '.join(metrics)} for {', '.join(names)}."
+        )
+    ((metric, task),) = metrics.items()
+    for name in names if metric == "loss" else ():
         changes_tokens = name in OPTIONS and OPTIONS[name].part == "tokenizer"
         if changes_tokens or name in _OF_LOSS or name in COLUMNS:
             raise InputError(
-                f"Expected options with which losses compare, by which epochs of {recipe.task} are "
+                f"Expected options with which losses compare, by which epochs of {task} are "
                 f"selected, got {name} to vary."
             )
 

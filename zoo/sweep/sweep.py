@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.backends import needs_backend
+from keras_transformer.zoo.columns.remote import kept_for_now
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.distributed.devices import current
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.several_config import SeveralConfig
+from keras_transformer.zoo.prepared.context import prepared_in
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.recipe import OPTIONS, Recipe
 from keras_transformer.zoo.storage.beside import check_writable, remove, resolved, target
@@ -93,10 +95,12 @@ def sweep(
     seed = model.training.seed if isinstance(model, Recipe) else OPTIONS["seed"].default
     wanted = combinations(vary, trials, options.get("seed", seed))
     recipe = plan(run, wanted)
+    prepared = options.get("prepared")
+    with kept_for_now() if prepared is None else prepared_in(prepared, 0, missing="refuse"):
+        shared = identity(recipe, run, vary)
     found = Sweep(
-        run=identity(recipe, run, vary), vary=list(vary),
-        trials=[Trial(options=one) for one in wanted],
-    )  # fmt: skip
+        run=shared, vary=list(vary), trials=[Trial(options=one) for one in wanted]
+    )
     found = _begin(out, found, resume=resume, overwrite=overwrite)
     names = {trial.name: number for number, trial in enumerate(found.trials, start=1)}
 
@@ -114,12 +118,14 @@ def sweep(
 
     planned = {Trial(options=one).name for one in wanted}
     missing = [one for one in found.trials if one.name in planned and not one.has_ended]
-    for trial in (engine or in_turn)(missing) if missing else ():
-        if engine is not None:
-            say(trial)
-        ended = [trial if one.name == trial.name else one for one in found.trials]
-        found = dataclasses.replace(found, trials=ended)
-        _write(out, found)
+    # What is fetched serves all trials here.
+    with kept_for_now() if prepared is None else contextlib.nullcontext():
+        for trial in (engine or in_turn)(missing) if missing else ():
+            if engine is not None:
+                say(trial)
+            ended = [trial if one.name == trial.name else one for one in found.trials]
+            found = dataclasses.replace(found, trials=ended)
+            _write(out, found)
     return found
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.columns.remote import public
 from keras_transformer.zoo.data.columns import COLUMNS, check_no_columns
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.distributed.devices import current
@@ -154,6 +155,8 @@ def planned(
     if (devices := current()) is not None and not isinstance(model, Recipe):
         options.setdefault("rows_multiple", devices.rows_multiple())
     places = data_options(train=train, validation=validation)
+    if options.get("out_of_scope"):
+        options["out_of_scope"] = str(public(options["out_of_scope"]))
     check_no_columns([train, validation], options)
     kinds = kinds_of(train, options)
     texts = None

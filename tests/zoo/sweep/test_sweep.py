@@ -10,6 +10,9 @@ import pytest
 
 import keras_transformer as kt
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.sweep.grid import combinations
+from keras_transformer.zoo.sweep.plan import identity, plan
+from keras_transformer.zoo.sweep.result import Sweep, Trial
 from tests.zoo import tiny
 
 VARY = {"learning_rate": [0.01, 1e30], "dropout": [0, 0.5]}
@@ -263,6 +266,34 @@ def test_losses_over_other_tokens_do_not_compare(tmp_path):
         )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("model", "task", "columns", "vary"),
+    [
+        ("bert_tiny", "similarity", {"text": "text", "text_pair": "second", "label": "number"},
+         {"learning_rate": [0.1, 0.2]}),
+        ("bert_tiny", "token-classification", {"text": "1", "label": "2"}, {"lowercase": [True]}),
+        ("bert_tiny", "regression", {"text": "text", "label": "number"}, {"vocab_size": [9, 10]}),
+        ("transformer_tiny", "translation", {"source": "text", "target": "second"},
+         {"label_smoothing": [0, 0.1]}),
+        (None, "classification", {"text": "text"}, {"model": ["bert_tiny", "bert_mini"]}),
+    ],
+)  # fmt: skip
+def test_what_other_tasks_may_vary(model, task, columns, vary, tables):
+    run = {"model": model, "task": task, "train": tables / "train.tsv", **columns}
+    wanted = combinations(vary)
+    recipe = plan({**run, "validation": tables / "validation.tsv"}, wanted)
+    assert recipe.task == ("embedding" if task == "similarity" else task)
+    found = identity(recipe, run, vary)
+    assert {**found["model"], **found["data"], **found["optimizer"]}.keys().isdisjoint(vary)
+
+
+def test_objectives_of_different_metrics_do_not_compare(tables):
+    run = {"model": "bert_tiny", "task": "similarity", "train": tables / "train.tsv",
+           "validation": tables / "validation.tsv", "text_pair": "second"}  # fmt: skip
+    with pytest.raises(InputError, match="one metric .* for objective"):
+        plan(run, combinations({"objective": ["scores", "ranking"]}))
+
+
 def test_folders_that_are_there(unbroken, given, tmp_path):
     _, out = unbroken
     with pytest.raises(FileExistsError, match="holds a sweep; go on with --resume"):
@@ -282,8 +313,6 @@ def test_folders_that_are_there(unbroken, given, tmp_path):
 
 
 def test_metrics_that_differ_do_not_compare():
-    from keras_transformer.zoo.sweep.result import Sweep, Trial
-
     trials = [
         Trial(options={"a": number}, metric=name, value=1.0, score=1.0)
         for number, name in enumerate(("accuracy", "loss"))
@@ -293,8 +322,6 @@ def test_metrics_that_differ_do_not_compare():
 
 
 def test_lower_losses_are_better_and_the_first_of_equals_is_best():
-    from keras_transformer.zoo.sweep.result import Sweep, Trial
-
     trials = [
         Trial(options={"a": number}, metric="loss", value=value, score=-value)
         for number, value in enumerate((2.0, 1.0, 1.0))
