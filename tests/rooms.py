@@ -154,8 +154,8 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.tasks.multi_task": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.outputs "
-        "zoo.progress zoo.tasks", "keras numpy",
+        "zoo.columns zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
+        "zoo.outputs zoo.progress zoo.tasks", "keras numpy",
     ),
     "zoo.tasks.matching": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses zoo.modalities "
