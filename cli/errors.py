@@ -25,7 +25,7 @@ BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
 # What precedes an argument in a sentence of ours, and does not where a name is part of another.
 _BEFORE = r"(?:(?<=got )|(?<=, )|(?<=where )|(?<=for )|(?<=and ))"
 _NO_PART = r"(?<![\w./'\"=-])"
-_SETTINGS = re.compile(r"a setting of the model among [\w, ]+")
+_SETTINGS = re.compile(r"(?:a setting of the model|an option of a run) among [\w, ]+")
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -79,7 +79,7 @@ def as_options(sentence: str, parameters: Iterable[click.Parameter]) -> str:
     """Returns a sentence of Python's arguments, `got max_drop=-1`, with options in their place.
 
     A name of one word may be another thing, unless a value follows it or the sentence is about it.
-    Settings of a model are no options, though some are called as one.
+    Settings of a model are no options, though some are called as one, nor are names to vary.
     """
     parameters, listed = list(parameters), _SETTINGS.search(sentence)
     if listed is not None:

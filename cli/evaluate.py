@@ -14,7 +14,7 @@ AVERAGED = ("precision", "recall", "f1")
 
 @click.command()
 @click.argument("model", metavar="CHECKPOINT|FILE.tflite", type=click.Path(path_type=Path))
-@options.data(required=True)
+@options.data(type=kinds.REMOTE_DATA, required=True)
 @options.head()
 @options.columns
 @generation.decoding_options
@@ -23,7 +23,7 @@ AVERAGED = ("precision", "recall", "f1")
     help=f"Show every class or label, not only the {MAX_CLASSES} with the lowest F1.",
 )
 @click.option(
-    "--out-of-scope", type=kinds.EXISTING_DATA, metavar="FILE",
+    "--out-of-scope", type=kinds.REMOTE_DATA, metavar="FILE",
     help="Rows that the model is to reject, as one that was trained with --out-of-scope can.",
 )
 @click.option(
@@ -40,7 +40,8 @@ AVERAGED = ("precision", "recall", "f1")
 @options.workers()
 @options.as_json()
 def evaluate(
-    model: Path, data: Path, head: str | None, per_class: bool, out_of_scope: Path | None,
+    model: Path, data: Path | str, head: str | None, per_class: bool,
+    out_of_scope: Path | str | None,
     errors: Path | None, figures: Path | None, overwrite: bool, threads: int, workers: int,
     as_json: bool, **given: Any,
 ) -> None:  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from keras_transformer.zoo.columns.remote import check_readable, is_remote, public
 from keras_transformer.zoo.columns.several_files import files_of, is_pattern
 from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.numerals import read_number
@@ -76,13 +77,19 @@ class ExistingData(ExistingFile):
 
     Args:
         path_type: type of its path.
+        remote: whether it may be an address, of which secrets are not shown.
     """
 
-    def __init__(self, path_type: type = Path):
+    def __init__(self, path_type: type = Path, *, remote: bool = False):
         super().__init__(path_type)
-        self.dir_okay = True
+        self.dir_okay, self.remote = True, remote
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if is_remote(value) and not self.remote:
+            self.fail(f"Expected a file of this machine, got {public(value)}.", param, ctx)
+        if is_remote(value):
+            check_readable(value)
+            return public(value)
         if is_pattern(value):
             files_of(value)
             return self.type(value)
@@ -99,7 +106,7 @@ class FileOrShare(click.ParamType):
     name = "file or share"
 
     def __init__(self, path_type: type = Path):
-        self._data = ExistingData(path_type)
+        self._data = ExistingData(path_type, remote=True)
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         share = read_number(value)
@@ -129,6 +136,7 @@ class LogFile(click.Path):
 
 
 EXISTING_FILE, EXISTING_DATA = ExistingFile(), ExistingData()
+REMOTE_DATA = ExistingData(remote=True)
 
 
 def of_kind(kind: Any) -> Any:

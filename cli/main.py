@@ -28,6 +28,11 @@ COMMANDS = {
         "train",
         "Train a model of the catalogue on your own data.",
     ),
+    "sweep": (
+        "keras_transformer.cli.sweep",
+        "sweep",
+        "Train with many combinations of options, and compare.",
+    ),
     "prepare": (
         "keras_transformer.cli.prepare",
         "prepare",

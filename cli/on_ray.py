@@ -68,7 +68,7 @@ def ray_started(workers: int, kind: str | None = None) -> Iterator[Any]:
     # Ray has its own, which ends the process with a stack.
     signal.signal(signal.SIGTERM, handled)
     try:
-        kind = kind or ("GPU" if _has_gpus(ray) else "CPU")
+        kind = kind or ("GPU" if has_gpus(ray) else "CPU")
         if workers > (count := int(ray.cluster_resources().get(kind, 0))):
             raise InputError(
                 f"Expected workers to be at most the number of Ray's {kind}s, {count}, got "
@@ -81,7 +81,8 @@ def ray_started(workers: int, kind: str | None = None) -> Iterator[Any]:
         ray.shutdown()
 
 
-def _has_gpus(ray: Any) -> bool:
+def has_gpus(ray: Any) -> bool:
+    """Returns whether processes on the cluster have a GPU each."""
     return os.environ.get("JAX_PLATFORMS") != "cpu" and ray.cluster_resources().get("GPU", 0) > 0
 
 
@@ -162,7 +163,7 @@ def run_on_ray(
             verbose=not is_quiet(),
         )  # fmt: skip
         trainer = DataParallelTrainer(
-            process, scaling_config=ScalingConfig(num_workers=workers, use_gpu=_has_gpus(ray)),
+            process, scaling_config=ScalingConfig(num_workers=workers, use_gpu=has_gpus(ray)),
             run_config=RunConfig(
                 name="run", storage_path=str(shared),
                 failure_config=FailureConfig(max_failures=restarts),

@@ -32,7 +32,7 @@ def settings_of(_context: Any, _parameter: Any, pairs: tuple[str, ...]) -> dict[
     return settings
 
 
-DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
+DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str, remote=True)
 
 
 @click.command()
@@ -46,10 +46,10 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
 @click.option(
     "--train", type=DATA, metavar="FILE",
     help="Training data with a header: .tsv, .csv or .jsonl, plain or .gz, .parquet or .arrow, or "
-    "a pattern of several such as 'shards/*.jsonl.gz'; for images and sounds also a folder with a "
-    "folder for each class, or arrays in .npz; for language-modeling and "
-    "masked-language-modeling plain text; for token-classification .conll, .conllu or .jsonl; for "
-    "question-answering .json or .jsonl.",
+    "a pattern of several such as 'shards/*.jsonl.gz', also at an address such as s3:// or "
+    "https://; for images and sounds also a folder with a folder for each class, or arrays in "
+    ".npz; for language-modeling and masked-language-modeling plain text; for "
+    "token-classification .conll, .conllu or .jsonl; for question-answering .json or .jsonl.",
 )
 @click.option(
     "--validation", type=kinds.FileOrShare(str), metavar="FILE|SHARE",
@@ -129,9 +129,7 @@ DATA_FILE, DATA = kinds.ExistingFile(str), kinds.ExistingData(str)
     help="Change a setting of the model, such as dropout=0.3; may be repeated.",
 )
 def train(
-    out: Path, overwrite: bool, resume: bool, tensorboard: Path | None, log: Path | None,
-    profile: Path | None, peak: float | None, recipe_file: Path | None, tasks: str | None,
-    baseline: bool, mixed_precision: str | None, settings: dict[str, Any], fusion: str | None,
+    out: Path, resume: bool, tensorboard: Path | None, log: Path | None, profile: Path | None,
     **given: Any,
 ) -> None:  # fmt: skip
     """Train a MODEL on your own data: of the catalogue, or from the weights of a trained one.
@@ -183,22 +181,33 @@ def train(
     keras-transformer train ./pretrained --train train.tsv --validation dev.tsv --out my_model
     """
     places = {name: given.pop(name) for name in SPREAD}
+    run = {**arguments_of(**given), "profile": profile}
+    work = partial(run_here, run, out, tensorboard, log)
+    run_spread(work, out=out, resume=resume, **places)
+
+
+def arguments_of(
+    *, overwrite: bool, peak: float | None, recipe_file: Path | None, tasks: str | None,
+    baseline: bool, mixed_precision: str | None, settings: dict[str, Any], fusion: str | None,
+    **given: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Returns the arguments of `zoo.training.train.train` that values of the options make."""
     changes = {name: value for name, value in given.items() if value is not None}
-    settings |= {} if fusion is None else {"fusion": fusion}
+    settings = settings | ({} if fusion is None else {"fusion": fusion})
     if tasks is not None:
         changes |= of_table(tasks, changes)
     if mixed_precision is not None:
         changes["dtype"] = MIXED[mixed_precision]
+    # That of the data's place in this run, which is no option of a recipe.
+    prepared = changes.pop("prepared", None)
     run = {"model": recipe_of(recipe_file, changes)} if recipe_file is not None else changes
     for name in ("train", "validation") if recipe_file is None else ():
         if name not in run:
             raise click.UsageError(f"Missing option '--{name}'.")
-    run |= {
-        "settings": settings, "overwrite": overwrite, "baseline": baseline, "profile": profile,
+    return run | {
+        "settings": settings, "overwrite": overwrite, "baseline": baseline, "prepared": prepared,
         "peak": None if peak is None else 1e12 * peak,
     }  # fmt: skip
-    work = partial(run_here, run, out, tensorboard, log)
-    run_spread(work, out=out, resume=resume, **places)
 
 
 def run_here(

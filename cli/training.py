@@ -16,7 +16,7 @@ def session(
     out: Path, tensorboard: Path | None, log: Path | None = None
 ) -> Iterator[dict[str, Any]]:
     """Provides the `report` and `scalars` of a run; if interrupted, prints how to resume."""
-    from keras_transformer.cli import curves, display, logs
+    from keras_transformer.cli import display
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.zoo.distributed.devices import is_writer
     from keras_transformer.zoo.errors import RunError
@@ -29,17 +29,7 @@ def session(
         yield {"report": Report(), "scalars": None}
         return
     display.device()
-    with (
-        display.Progress() as progress,
-        curves.scalars(tensorboard, progress.note) as curve,
-        logs.logged(log, progress.note) as line,
-    ):
-        writers = [one for one in (curve, line) if one is not None]
-
-        def scalars(name: str, value: float, step: int) -> None:
-            for write in writers:
-                write(name, value, step)
-
+    with display.Progress() as progress, written(tensorboard, log, progress.note) as scalars:
         try:
             yield {"report": progress, "scalars": scalars}
         except (OSError, RunError, KeyboardInterrupt) as error:
@@ -47,6 +37,23 @@ def session(
             if cut_off and (states_of(out) / "state").exists():
                 progress.note(f"{states_of(out)} holds the last state; --resume goes on from it.")
             raise
+
+
+@contextmanager
+def written(
+    tensorboard: Path | None, log: Path | None, note: Callable[[str], None]
+) -> Iterator[Callable[[str, float, int], None]]:
+    """Provides the function `(name, value, step)` that writes the values of a run's curves."""
+    from keras_transformer.cli import curves, logs
+
+    with curves.scalars(tensorboard, note) as curve, logs.logged(log, note) as line:
+        writers = [one for one in (curve, line) if one is not None]
+
+        def scalars(name: str, value: float, step: int) -> None:
+            for write in writers:
+                write(name, value, step)
+
+        yield scalars
 
 
 def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callable], Callable]:
@@ -58,11 +65,11 @@ def going_on(*, data: str, epochs: str, learning_rate: str) -> Callable[[Callabl
     """
     added = (
         click.option(
-            "--train", type=kinds.EXISTING_DATA, metavar="FILE",
+            "--train", type=kinds.REMOTE_DATA, metavar="FILE",
             help=f"Training data.  [default: that of {data} recipe]",
         ),
         click.option(
-            "--validation", type=kinds.EXISTING_DATA, metavar="FILE",
+            "--validation", type=kinds.REMOTE_DATA, metavar="FILE",
             help=f"Validation data.  [default: that of {data} recipe]",
         ),
         click.option(

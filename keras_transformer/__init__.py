@@ -5,8 +5,8 @@
     checkpoint = kt.load("sentiment")
     checkpoint.predict(["a charming film"])
 
-Models: `models`, `build`, `prepare`, `train`, `distributed`, `fuse`, `load`, `evaluate`, and
-`Checkpoint`.
+Models: `models`, `build`, `prepare`, `train`, `sweep`, `distributed`, `fuse`, `load`, `evaluate`,
+and `Checkpoint`.
 Compression: `prune`, `distill`, `quantize`. Deployment: `convert`, `mixed`, `Runner`, `inspect`,
 `compare`, `significance`, `benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and
 PyTorch: `MultiHeadAttention`, `Encoder` and their sublayers.
@@ -62,6 +62,7 @@ _MODULES = {
     "zoo.tasks.language_modeling": ("LanguageModeling",),
     "zoo.distributed.devices": ("distributed",),
     "zoo.training.train": ("prepare", "train"),
+    "zoo.sweep.sweep": ("sweep",),
     "zoo.fusion.fuse": ("fuse",),
     "zoo.checkpoint": ("Checkpoint",),
     "zoo.tasks.measure": ("evaluate",),

@@ -68,6 +68,7 @@ from keras_transformer.zoo.outputs import Prediction as Prediction
 from keras_transformer.zoo.outputs import Vector as Vector
 from keras_transformer.zoo.progress import Report as Report
 from keras_transformer.zoo.recipe import Recipe as Recipe
+from keras_transformer.zoo.sweep.sweep import sweep as sweep
 from keras_transformer.zoo.tagging.decoding import Tagged as Tagged
 from keras_transformer.zoo.tagging.decoding import TaggedSpan as TaggedSpan
 from keras_transformer.zoo.tasks.answering.question_answering import (

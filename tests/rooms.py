@@ -47,7 +47,9 @@ ROOMS = {
     "zoo.modalities": Room(
         "zoo.chat zoo.errors zoo.media zoo.printable zoo.tokenizers", "numpy", device=True
     ),
-    "zoo.columns": Room("zoo.errors zoo.modalities zoo.printable", "numpy pyarrow", device=True),
+    "zoo.columns": Room(
+        "zoo.errors zoo.modalities zoo.printable", "aiohttp fsspec numpy pyarrow", device=True
+    ),
     "zoo.recipe": Room("zoo.columns zoo.errors"),
     "zoo.data": Room(
         "zoo.columns zoo.errors zoo.media zoo.modalities zoo.numerals zoo.printable zoo.tagging "
@@ -94,9 +96,7 @@ ROOMS = {
         "zoo.data zoo.errors zoo.modalities zoo.tokenizers "
         "zoo.tokenizers.normalizers", "numpy", device=True
     ),
-    "zoo.streaming": Room(
-        "zoo.errors zoo.media zoo.modalities zoo.outputs", "numpy", device=True
-    ),
+    "zoo.streaming": Room("zoo.errors zoo.media zoo.modalities zoo.outputs", "numpy", device=True),
     "zoo.chatting": Room(
         "zoo.chat zoo.errors zoo.generation zoo.modalities zoo.tokenizers", device=True
     ),
@@ -105,8 +105,7 @@ ROOMS = {
     "zoo.predictor": Room(
         "zoo.answering zoo.by_position zoo.errors zoo.generation zoo.masking zoo.matching "
         "zoo.modalities zoo.numerals zoo.outputs zoo.streaming zoo.tagging zoo.tokenizers "
-        "zoo.transcribing", "numpy",
-        device=True,
+        "zoo.transcribing", "numpy", device=True,
     ),
     "edge.runtime.checks": Room(
         "zoo.errors zoo.outputs", "ai_edge_litert numpy tensorflow_text", device=True
@@ -130,8 +129,7 @@ ROOMS = {
         "zoo.answering zoo.augmentation zoo.columns zoo.data zoo.errors zoo.evaluation "
         "zoo.generation zoo.logits zoo.losses zoo.modalities zoo.models zoo.models.running "
         "zoo.numerals zoo.outputs zoo.predictor zoo.prepared zoo.progress zoo.scope zoo.suited "
-        "zoo.tabular zoo.tokenizers zoo.vocabularies",
-        "keras numpy",
+        "zoo.tabular zoo.tokenizers zoo.vocabularies", "keras numpy",
     ),
     "zoo.tasks.tagging": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses zoo.modalities "
@@ -156,8 +154,8 @@ ROOMS = {
         "keras numpy",
     ),
     "zoo.tasks.multi_task": Room(
-        "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models zoo.outputs "
-        "zoo.progress zoo.tasks", "keras numpy",
+        "zoo.columns zoo.data zoo.errors zoo.evaluation zoo.generation zoo.modalities zoo.models "
+        "zoo.outputs zoo.progress zoo.tasks", "keras numpy",
     ),
     "zoo.tasks.matching": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses zoo.modalities "
@@ -195,27 +193,30 @@ ROOMS = {
         "zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
-    "zoo.named": Room(
-        "zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"
-    ),
+    "zoo.named": Room("zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"),
     "zoo.training.several": Room(
         "zoo.errors zoo.layer_names zoo.modalities zoo.models zoo.ways", "keras"
     ),
     "zoo.training.memory": Room("layers zoo.errors zoo.losses zoo.models", "jax keras"),
     "zoo.training.watched": Room("zoo.data zoo.errors zoo.models", "jax keras numpy tensorflow"),
     "zoo.training.chosen": Room(
-        "zoo.data zoo.errors zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.suited "
-        "zoo.tasks zoo.tokenizers.normalizers",
+        "zoo.data zoo.errors zoo.media zoo.modalities zoo.models zoo.pretrained zoo.progress "
+        "zoo.recipe zoo.suited zoo.tasks zoo.tokenizers.normalizers",
     ),
     "zoo.training": Room(
         "layers zoo.augmentation zoo.backends zoo.checkpoint zoo.checkpoint_config zoo.columns "
-        "zoo.data zoo.distributed zoo.errors zoo.evaluation zoo.losses zoo.media zoo.modalities "
+        "zoo.data zoo.distributed zoo.errors zoo.evaluation zoo.losses zoo.modalities "
         "zoo.models zoo.models.embedded zoo.models.running zoo.outputs zoo.prepared "
         "zoo.pretrained zoo.progress zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tabular "
         "zoo.tasks zoo.tasks.masked zoo.tasks.matching zoo.tasks.multi_task zoo.tokenizers "
         "zoo.training.adaptation zoo.training.chosen zoo.training.memory zoo.training.several "
         "zoo.training.watched zoo.vocabularies",
         "keras numpy",
+    ),
+    "zoo.sweep": Room(
+        "zoo.backends zoo.checkpoint zoo.columns zoo.data zoo.distributed zoo.errors "
+        "zoo.evaluation zoo.models zoo.prepared zoo.progress zoo.recipe zoo.storage zoo.tabular "
+        "zoo.tasks zoo.training",
     ),
     "zoo.fusion": Room(
         "zoo.answering zoo.checkpoint zoo.data zoo.errors zoo.layer_names zoo.logits zoo.models "
@@ -232,9 +233,7 @@ ROOMS = {
     "edge.load": Room(
         "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"
     ),
-    "edge.integers": Room(
-        "edge.runtime layers zoo.errors zoo.tokenizers", "numpy tensorflow"
-    ),
+    "edge.integers": Room("edge.runtime layers zoo.errors zoo.tokenizers", "numpy tensorflow"),
     "edge.compress": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.distributed zoo.errors zoo.models "
         "zoo.pretrained zoo.progress zoo.recipe zoo.tasks zoo.training",

@@ -36,13 +36,13 @@ LOCAL_IMPORTS = {
     ("edge/runtime/checks/trial_process.py", "tensorflow_text"),
     # Extras, which a model on the hub or in a file of PyTorch needs.
     *(("zoo/pretrained/source.py", "huggingface_hub"), ("zoo/pretrained/tensors.py", "torch")),
-    # Extras, which pictures and sounds in files and chat templates need.
+    # Extras, which pictures, sounds, addresses and chat templates need.
     ("zoo/columns/arrow.py", "pyarrow"),
+    *(("zoo/columns/remote.py", one) for one in ("aiohttp", "fsspec")),
     *(("zoo/media/pictures.py", "PIL"), ("zoo/media/sounds.py", "soundfile")),
     *(("zoo/chat/template.py", "jinja2"), ("zoo/evaluation/word_errors.py", "jiwer")),
     # The models train on other backends where TensorFlow is not installed.
-    ("zoo/models/running/decoding_steps.py", "tensorflow"),
-    ("zoo/models/running/unset.py", "tensorflow"),
+    *((f"zoo/models/running/{one}.py", "tensorflow") for one in ("decoding_steps", "unset")),
     *(("zoo/pretrained/load.py", "tensorflow"), ("zoo/vocabularies/learn.py", "tensorflow")),
     ("edge/runtime/checks/trial_process.py", "resource"),  # Windows has no limits of memory
     # Tasks measure files, too, which Keras' seconds would double; only training needs it.

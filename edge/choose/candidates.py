@@ -17,7 +17,7 @@ from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report
-from keras_transformer.zoo.recipe.training_data import is_path, rows_given
+from keras_transformer.zoo.recipe.training_data import is_missing, is_path, rows_given
 from keras_transformer.zoo.training.run_data import training_rows
 
 REFERENCE = "float32"
@@ -127,7 +127,7 @@ class Workshop:
         """Raises InputError if the training data is missing, or is not the checkpoint's own."""
         train = self.data["train"]
         path = self.checkpoint.recipe.data.train if train is None else train
-        if is_path(path) and path and not Path(path).exists():
+        if is_path(path) and path and is_missing(path):
             raise InputError(
                 f"There is no file {path}, which the checkpoint was trained on; give --train "
                 "FILE, or only precisions of --precisions that need no calibration."

@@ -13,8 +13,8 @@ from keras_transformer.cli.main import COMMANDS, LazyGroup, main
 from keras_transformer.zoo.errors import InputError, RunError
 
 KNOWN = (
-    "models, train, prepare, evaluate, fuse, prune, distill, quantize, convert, sensitivity, "
-    "search, compare, inspect, benchmark, run, demo, quickstart"
+    "models, train, sweep, prepare, evaluate, fuse, prune, distill, quantize, convert, "
+    "sensitivity, search, compare, inspect, benchmark, run, demo, quickstart"
 )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_transformer.zoo.columns.remote import is_remote, public, said_by_address
 from keras_transformer.zoo.columns.several_files import check_no_mixture, files_of, is_pattern
 from keras_transformer.zoo.columns.texts import Texts
 from keras_transformer.zoo.data.rows import Rows, check_share, taken
@@ -85,14 +86,17 @@ def load_plain_text(path: str | Path | PlainText) -> PlainText:
     """
     if isinstance(path, PlainText):
         return path
+    path = public(path)
     check_no_mixture(path, "plain text")
     files, reader = files_of(path), read_large_text.get()
-    if reader is not None and (found := reader(path, files)) is not None:
-        return found
-    texts = [plain_lines(read_text(file)) for file in files]
+    with said_by_address():
+        if reader is not None and (found := reader(path, files)) is not None:
+            return found
+        texts = [plain_lines(read_text(file)) for file in files]
     # A file's last line is one whether or not a line break ends it.
     ended = [text if not text or text.endswith("\n") else f"{text}\n" for text in texts[:-1]]
-    text, path = "".join([*ended, texts[-1]]), path if is_pattern(path) else Path(path)
+    is_as_given = is_pattern(path) or is_remote(path)
+    text, path = "".join([*ended, texts[-1]]), path if is_as_given else Path(path)
     if not text.strip():
         raise InputError(f"{path}: expected text, the file is empty.")
     return PlainText(text=text, path=path)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from keras_transformer.zoo.columns.several_files import local_file
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source, read_source
 from keras_transformer.zoo.data.tables import quoted
@@ -90,8 +91,8 @@ def read_questions(
     """
     columns = [question, context, *([] if answers is None else [answers])]
     if isinstance(source, str | os.PathLike):
-        path: Path | str = Path(source)
-        inner = Path(source)
+        path: Path | str = local_file(source)
+        inner = local_file(source)
         suffix = inner.with_suffix("").suffix if inner.suffix == ".gz" else inner.suffix
         if suffix not in _SUFFIXES:
             known = " or ".join(_SUFFIXES)

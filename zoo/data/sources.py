@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_transformer.zoo.columns.remote import is_remote, named, public, said_by_address
 from keras_transformer.zoo.columns.several_files import (
     check_no_mixture,
     files_of,
@@ -58,6 +59,12 @@ def read_source(
             there is no row.
         TypeError: if the data is none of these, or a value is of another type.
     """
+    source = public(source)
+    if is_remote(source) and (suffixes or not is_text):
+        raise InputError(
+            f"{source}: expected files of this machine, got an address, which only tables and "
+            "texts for models of texts may have."
+        )
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if not weighted:
@@ -143,10 +150,14 @@ def _read_files(
     weighted = dict(weighted_files(source)) if is_mixture(source) else None
     files = files_of(source) if weighted is None else list(weighted)
     reader = None if has_lists else read_large.get()
-    table = None if reader is None else reader(source, files, texts, others)
-    if table is None:
-        is_one = weighted is None and not is_pattern(source)
-        table = read_table(files[0]) if is_one else read_tables(source, files)
+    with said_by_address():
+        table = None if reader is None else reader(source, files, texts, others)
+        if table is None:
+            is_one = weighted is None and not is_pattern(source)
+            table = read_table(files[0]) if is_one else read_tables(source, files)
+    places = [(first, named(file)) for first, file in table.files]
+    path = source if is_remote(source) else table.path
+    table = dataclasses.replace(table, path=path, files=places)
     if weighted is None:
         return table
     rows = np.diff([*(first for first, _ in table.files), len(table.lines)])

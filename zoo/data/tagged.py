@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from keras_transformer.zoo.columns.several_files import local_file
 from keras_transformer.zoo.data.conll import SUFFIXES, TAGS, WORDS, is_conll, read_conll
 from keras_transformer.zoo.data.labels import check_label
 from keras_transformer.zoo.data.rows import Rows
@@ -187,7 +188,7 @@ def read_tagged(
     tags = tags if labelled else None
     if not isinstance(source, str | os.PathLike):
         return _of_memory(source, words, tags, name)
-    path = Path(source)
+    path = local_file(source)
     found = Read(path, "line", labelled=tags is not None)
     if is_conll(path):
         found.add_sentences(path, words, tags)

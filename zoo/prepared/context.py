@@ -5,6 +5,7 @@ import contextvars
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from keras_transformer.zoo.columns.remote import RemoteFile, keeping
 from keras_transformer.zoo.data.plain_text import MappedText, read_large_text
 from keras_transformer.zoo.data.sources import read_large
 from keras_transformer.zoo.data.tables import Table
@@ -26,7 +27,7 @@ def prepared_in(
     folder: Path | None, least: int = LARGE, *, missing: str = "make",
     told: Callable[[Path | str, int, int], None] | None = None,
 ) -> Iterator[None]:  # fmt: skip
-    """Prepares tables of many rows in a folder meanwhile.
+    """Prepares tables of many rows in a folder meanwhile, and keeps there what is fetched.
 
     Args:
         folder: folder; None for one of this process that is removed at the end.
@@ -47,8 +48,15 @@ def prepared_in(
         def read_text(source: str | Path, files: Sequence[Path]) -> MappedText | None:
             return None if size_of(files) < store.least else prepared_text(store, source, files)
 
+        def keep(file: RemoteFile) -> Path:
+            folder, _ = store.entry(
+                "file", file.key, lambda at: file.fetch(at / file.name, store.told)
+            )
+            return folder / file.name
+
         tokens = [
             (_current, _current.set(store)), (read_large, read_large.set(read)),
+            (keeping, keeping.set(keeping.get() or keep)),
             (read_large_text, read_large_text.set(read_text)),
         ]  # fmt: skip
         try:

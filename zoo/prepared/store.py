@@ -22,7 +22,7 @@ _FORMAT = 1
 # into the memory in seconds.
 LARGE = 64 * 2**20
 _KIND = "prepared data"
-_ENTRY = re.compile(r"\.?(rows|table|text|tokenizer)-[0-9a-f]{16}(\..*)?")
+_ENTRY = re.compile(r"\.?(file|rows|table|text|tokenizer)-[0-9a-f]{16}(\..*)?")
 # Bytes of text in a byte of a file, by its suffix, about.
 _TIMES = {".gz": 5, ".parquet": 3}
 _SECONDS_BETWEEN_LOOKS = 0.2

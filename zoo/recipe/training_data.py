@@ -8,7 +8,13 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.zoo.columns.several_files import files_of, is_mixture, is_pattern
+from keras_transformer.zoo.columns.remote import is_remote, public
+from keras_transformer.zoo.columns.several_files import (
+    files_of,
+    is_mixture,
+    is_pattern,
+    local_file,
+)
 from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.recipe.parts import Data
 from keras_transformer.zoo.recipe.recipe import Recipe
@@ -53,13 +59,18 @@ def rows_given(*, train: Any = None, validation: Any = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def is_missing(place: str | os.PathLike) -> bool:
+    """Whether there is nothing at a path; of an address only reading it says so."""
+    return not is_remote(place) and not Path(place).exists()
+
+
 def is_path(source: Any) -> bool:
     """Whether data are in a file rather than in memory."""
     return isinstance(source, str | os.PathLike)
 
 
 def _path(source: Any) -> str:
-    return os.fspath(source) if is_path(source) else ""
+    return str(public(os.fspath(source))) if is_path(source) else ""
 
 
 def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
@@ -78,7 +89,7 @@ def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
     outside = recipe.data.out_of_scope
     changes = {
         "vocabulary": vocabulary and os.path.abspath(vocabulary),
-        "out_of_scope": outside and os.path.abspath(outside),
+        "out_of_scope": outside and _absolute(outside),
     }
     if "train" not in in_memory:
         train, digest = _checked(recipe.data)
@@ -89,12 +100,17 @@ def resolved(recipe: Recipe, *, in_memory: Collection[str] = ()) -> Recipe:
                 "The validation data was in memory, which no checkpoint holds: give "
                 "--validation FILE (validation= in Python)."
             )
-        changes["validation"] = os.path.abspath(recipe.data.validation)
+        changes["validation"] = _absolute(recipe.data.validation)
     return recipe.replace(**changes)
 
 
-def training_file(data: Data) -> Path:
-    """Returns the absolute path of the training data after checking its digest.
+def _absolute(place: str) -> str:
+    """A path that is the same wherever a run starts, or an address without secrets."""
+    return str(public(place)) if is_remote(place) else os.path.abspath(place)
+
+
+def training_file(data: Data) -> Path | str:
+    """Returns the absolute path, or the address, of the training data after checking its digest.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -103,7 +119,7 @@ def training_file(data: Data) -> Path:
     return _checked(data)[0]
 
 
-def _checked(data: Data) -> tuple[Path, str]:
+def _checked(data: Data) -> tuple[Path | str, str]:
     """The absolute path of the training data and its digest, see `training_file`."""
     if not data.train:
         given = (
@@ -111,8 +127,9 @@ def _checked(data: Data) -> tuple[Path, str]:
             "holds" if data.digest else "The checkpoint names no training data"
         )  # fmt: skip
         raise InputError(f"{given}: give --train FILE (train= in Python).")
-    path = Path(os.path.abspath(data.train))
-    found = _digest(path)
+    place = _absolute(data.train)
+    path = place if is_remote(place) else Path(place)
+    found = source_digest(path)
     if data.digest not in ("", found):
         raise InputError(
             f"Expected {path} to be the training data of the recipe (SHA-256 "
@@ -122,12 +139,18 @@ def _checked(data: Data) -> tuple[Path, str]:
     return path, found
 
 
-def _digest(path: Path) -> str:
-    """The SHA-256 of a file; of a folder, a pattern or a table of tasks, that of all its files."""
-    if is_pattern(path) or is_mixture(path):
-        weights = [file_digest(path)] if is_mixture(path) else []
-        digests = [*weights, *(file_digest(one) for one in files_of(path))]
+def source_digest(source: str | Path) -> str:
+    """Returns the SHA-256 of a file; of a folder, a pattern or a table of tasks, of all its files.
+
+    Raises:
+        FileNotFoundError, InputError: there is no such file.
+    """
+    if is_pattern(source) or is_mixture(source):
+        digests = [file_digest(one) for one in files_of(source)]
+        if is_mixture(source):
+            digests.insert(0, file_digest(source))
         return hashlib.sha256("".join(digests).encode()).hexdigest()
+    path = local_file(source)
     own = data_digest(path)
     named = [] if path.is_dir() else [path.parent / name for name in _named_in(path)]
     if not named:

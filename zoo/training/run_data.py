@@ -126,7 +126,7 @@ def in_memory(recipe: Recipe, data: RunData) -> tuple[Recipe, dict[str, Rows]]:
     return recipe, rows
 
 
-def training_rows(checkpoint: Checkpoint) -> Rows | Path:
+def training_rows(checkpoint: Checkpoint) -> Rows | Path | str:
     """Returns the training data of a checkpoint: rows in memory, or the file.
 
     Raises:

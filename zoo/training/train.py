@@ -2,20 +2,17 @@
 
 import contextlib
 import os
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.columns.remote import public
 from keras_transformer.zoo.data.columns import COLUMNS, check_no_columns
-from keras_transformer.zoo.data.sources import ARRAYS, Source
+from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.distributed.devices import current
 from keras_transformer.zoo.errors import InputError
-from keras_transformer.zoo.media.array_files import array_names
-from keras_transformer.zoo.modalities.registry import MODALITIES
 from keras_transformer.zoo.modalities.several import PLUS
-from keras_transformer.zoo.models.catalog import CATALOG
 from keras_transformer.zoo.models.config import TransformerConfig
 from keras_transformer.zoo.models.several_config import SeveralConfig
 from keras_transformer.zoo.pretrained.checkpoints import FINE_TUNING
@@ -27,6 +24,7 @@ from keras_transformer.zoo.tasks.multi_task.multi_task import MultiTask
 from keras_transformer.zoo.tasks.registry import DEFAULT_TASK, task_named
 from keras_transformer.zoo.tasks.task import Task
 from keras_transformer.zoo.training.chosen.configs import OWN_CONFIG
+from keras_transformer.zoo.training.chosen.kinds import DEFAULT_MODELS, completed, kinds_of
 from keras_transformer.zoo.training.run_folder import (
     Prepared,
     check_prepared_target,
@@ -35,8 +33,6 @@ from keras_transformer.zoo.training.run_folder import (
 from keras_transformer.zoo.training.starts import is_start
 from keras_transformer.zoo.training.train_recipe import train_recipe
 
-# Modality -> the model of its rows, where none is named and the data choose no other.
-_DEFAULT_MODELS = {"audio": "kwt_tiny", "image": "cct_4", "text": "bert_tiny"}
 # Recipe options that have a separate argument, or are not for the user to set.
 _ARGUMENTS = (
     "model", "settings", "published", "train", "validation", "validation_share", "columns",
@@ -114,6 +110,35 @@ def train(
         FileExistsError: if `out` exists, or an unfinished run of it.
         RunError: if the loss became infinite or not a number.
     """
+    recipe, given = planned(
+        model, task, train=train, validation=validation, settings=settings, fusion=fusion,
+        prune_vocabulary=prune_vocabulary, **options,
+    )  # fmt: skip
+    return train_recipe(
+        recipe, out, **given, resume=resume, overwrite=overwrite, baseline=baseline, report=report,
+        scalars=scalars, prepared=prepared, profile=profile, peak=peak,
+    )  # fmt: skip
+
+
+def planned(
+    model: str | TransformerConfig | SeveralConfig | Recipe | None = None,
+    task: Task | str | Mapping[str, Any] | None = None,
+    *,
+    train: Source | None = None,
+    validation: Source | float | None = None,
+    settings: Mapping[str, Any] | None = None,
+    fusion: str | None = None,
+    prune_vocabulary: Texts | None = None,
+    **options: Any,
+) -> tuple[Recipe, dict[str, Any]]:
+    """Returns the recipe that arguments of `train` make, and what `train_recipe` gets beside it.
+
+    Args:
+        model, task, train, validation, settings, fusion, prune_vocabulary, **options: see `train`.
+
+    Raises:
+        InputError, TypeError: as `train`, for what is wrong whatever the data.
+    """
     if isinstance(task, Mapping):
         if train is not None:
             raise TypeError("Expected no train beside several tasks, which name their own data.")
@@ -130,19 +155,20 @@ def train(
     if (devices := current()) is not None and not isinstance(model, Recipe):
         options.setdefault("rows_multiple", devices.rows_multiple())
     places = data_options(train=train, validation=validation)
+    if options.get("out_of_scope"):
+        options["out_of_scope"] = str(public(options["out_of_scope"]))
     check_no_columns([train, validation], options)
-    kinds = _kinds_of(train, options)
+    kinds = kinds_of(train, options)
     texts = None
     if prune_vocabulary is not None:
         is_file = is_path(prune_vocabulary)
         options["prune_vocabulary"] = os.fspath(prune_vocabulary) if is_file else ""
         texts = None if is_file else prune_vocabulary
     recipe = _recipe(model, task, settings, options, places, kinds)
-    return train_recipe(
-        recipe, out, **rows_given(train=train, validation=validation), resume=resume,
-        overwrite=overwrite, baseline=baseline, chosen=chosen, report=report, scalars=scalars,
-        prune_vocabulary=texts, prepared=prepared, profile=profile, peak=peak,
-    )  # fmt: skip
+    return recipe, {
+        **rows_given(train=train, validation=validation), "chosen": chosen,
+        "prune_vocabulary": texts,
+    }  # fmt: skip
 
 
 def prepare(
@@ -222,9 +248,9 @@ def _recipe(
     given |= {} if isinstance(task, str) else task.options()
     _check_names(options, kind.columns)
     if kind.fusion is not None and isinstance(model, str):
-        model = _completed(model, kinds)
+        model = completed(model, kinds)
     if model is None and kinds != ["text"] and kind.trains_on_any:
-        given["model"] = PLUS.join(_DEFAULT_MODELS[one] for one in kinds)
+        given["model"] = PLUS.join(DEFAULT_MODELS[one] for one in kinds)
     for name, example in (("train", ""), ("validation", ", or a share such as 0.1")):
         if name not in places:
             raise InputError(
@@ -239,41 +265,6 @@ def _recipe(
     if model is not None:
         given["model"] = model
     return Recipe.of_task(kind, **given, **places, settings=dict(settings or {}))
-
-
-def _completed(name: str, kinds: Sequence[str]) -> str:
-    """The name of a model of one of the kinds with those of the default models of the others."""
-    own = CATALOG[name].modality if name in CATALOG else None
-    if own not in kinds:
-        return name
-    return PLUS.join(name if kind == own else _DEFAULT_MODELS[kind] for kind in kinds)
-
-
-def _kinds_of(source: Source | None, options: Mapping[str, Any]) -> list[str]:
-    """The kinds of the rows: those whose columns are named, or by the kind of files."""
-    kinds = [
-        name for name, kind in MODALITIES.items()
-        if options.get(kind.column) is not None and "encoder" in kind.architectures
-    ]  # fmt: skip
-    if isinstance(source, tuple) and source and hasattr(source[0], "keys"):
-        kinds = sorted(name for name in source[0].keys() if name in MODALITIES)
-    if kinds:
-        return kinds
-    place = Path(source) if is_path(source) else None
-    if place is not None and place.is_dir():
-        ends = Counter(one.suffix.lower() for one in place.rglob("*") if one.is_file())
-        found = {
-            name: sum(ends[suffix] for suffix in kind.suffixes)
-            for name, kind in MODALITIES.items() if "encoder" in kind.architectures
-        }
-        kinds = [max(found, key=lambda name: found[name])] if any(found.values()) else []
-    elif place is not None and place.suffix == ARRAYS:
-        names = array_names(place)
-        kinds = [
-            name for name, kind in MODALITIES.items()
-            if kind.column in names and "encoder" in kind.architectures
-        ]  # fmt: skip
-    return kinds or ["text"]
 
 
 def _check_own_tokenizer(options: Mapping[str, Any]) -> None:
@@ -299,11 +290,16 @@ def _changed(
     return recipe.replace(**options)
 
 
-def _check_names(options: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-    """Raises TypeError if a name is no option of training, InputError if another task's column."""
+def option_names(columns: Collection[str]) -> list[str]:
+    """Returns the names of the options of a run on a task with these columns."""
     later = ("prune", "quantize", "distill")
     known = [name for name, option in OPTIONS.items() if option.part not in later]
-    known = [name for name in (*known, *columns) if name not in _ARGUMENTS]
+    return [name for name in (*known, *columns) if name not in _ARGUMENTS]
+
+
+def _check_names(options: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+    """Raises TypeError if a name is no option of training, InputError if another task's column."""
+    known = option_names(columns)
     for name, value in options.items():
         if name not in known and name in COLUMNS:
             raise InputError(

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -15,9 +16,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, set_weights
 from keras_transformer.zoo.models.embedded.resized import resizing_note
 from keras_transformer.zoo.models.embedded.scales import learn_scales
-from keras_transformer.zoo.models.fused_config import (
-    members_of,
-)
+from keras_transformer.zoo.models.fused_config import Config, members_of
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import (
     pruning_note,
@@ -112,31 +111,13 @@ def train_recipe(
     folder = working_folder(out, resume=resume, overwrite=overwrite)
     if resume and recipe.data.batch_tokens == AUTO:
         recipe = recipe.replace(batch_tokens=found_before(folder / "state", Path(out)))
-    start = None
-    if recipe.model.name != OWN_CONFIG:
-        recipe, start = opened_start(recipe)
-    if start is not None and chosen is not None and "max_length" not in chosen:
-        recipe = recipe.replace(max_length=min(recipe.data.max_length, start.max_length))
-    config = config_of(recipe, start)
-    recipe = with_positions(recipe, config, chosen or ())
+    recipe, start, config = opened(recipe, chosen)
     recipe = recipe_of_run(recipe) if prune_vocabulary is None else recipe
     kept = texts_of_run(recipe, prune_vocabulary)
     if kept is not None and start is None:
         raise InputError(
             "Expected prune_vocabulary only for a published model, whose vocabulary is not learned "
             f"from the training data, got model={recipe.model.name}."
-        )
-    later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
-    for name, part in later.items():
-        if part is not None:
-            raise InputError(
-                f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
-                f"use keras-transformer {name}."
-            )
-    if recipe.training.lora and start is None:
-        raise InputError(
-            "Expected lora to be 0 where a model is trained from nothing, got "
-            f"lora={recipe.training.lora}; name a published model."
         )
     if recipe.training.adapter and out is None:
         raise InputError("Expected a folder (out) where adapter=True, got out=None.")
@@ -236,3 +217,41 @@ def train_recipe(
         checkpoint.metrics["baseline"] = found
     save_run(checkpoint, out, folder, overwrite=overwrite, adapter=adapter)
     return checkpoint
+
+
+def opened(
+    recipe: Recipe, chosen: Collection[str] | None = None, start: Any = None
+) -> tuple[Recipe, Any, Config]:
+    """Opens what a run begins with, and checks what can be checked before the data are read.
+
+    Args:
+        recipe, chosen: see `train_recipe`.
+        start: what was opened for a recipe with the same model, if one was.
+
+    Returns:
+        The recipe with what follows from the model, the weights that the run begins with (see
+        `Start`; None if it begins with none), and the config of its model.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        InputError: the recipe does not fit the model, or is of another kind of run.
+    """
+    if start is None and recipe.model.name != OWN_CONFIG:
+        recipe, start = opened_start(recipe)
+    if start is not None and chosen is not None and "max_length" not in chosen:
+        recipe = recipe.replace(max_length=min(recipe.data.max_length, start.max_length))
+    config = config_of(recipe, start)
+    recipe = with_positions(recipe, config, chosen or ())
+    later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
+    for name, part in later.items():
+        if part is not None:
+            raise InputError(
+                f"Expected {name} to be null where a model is trained anew, got {name}={part}; "
+                f"use keras-transformer {name}."
+            )
+    if recipe.training.lora and start is None:
+        raise InputError(
+            "Expected lora to be 0 where a model is trained from nothing, got "
+            f"lora={recipe.training.lora}; name a published model."
+        )
+    return recipe, start, config

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_transformer.zoo.columns.remote import is_remote, public
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.text_files import read_text
 from keras_transformer.zoo.errors import InputError
@@ -167,6 +168,11 @@ def _located(value: Any, part: str, key: str, table: str, folder: Path | None) -
     if not isinstance(value, str) or not value:
         wanted = "a path, or a share such as 0.1" if part == "validation" else "a path"
         raise InputError(f"Expected {part} of {key} in {table} to be {wanted}, got {value!r}.")
+    if is_remote(value):
+        raise InputError(
+            f"Expected {part} of {key} in {table} to be a file of this machine, got "
+            f"{public(value)}."
+        )
     path = folder / value
     if not path.exists():
         raise InputError(f"Expected {part} of {key} in {table} to be there, got no {path}.")

@@ -1,0 +1,4 @@
+"""Sweeps: a model trained with each of many combinations of options, and compared.
+
+See `sweep`.
+"""
