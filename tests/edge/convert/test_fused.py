@@ -41,11 +41,11 @@ def fused(members):
     return fuse(members)
 
 
-SLOW = ("dynamic_int8", "static_int8", "float16", "int16x8", "int4")
+SLOW = ("float32", "dynamic_int8", "static_int8", "float16", "int16x8", "int4")
 
 
 @pytest.mark.parametrize(
-    "precision", ["float32", "int8", *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)]
+    "precision", ["int8", *(pytest.param(one, marks=pytest.mark.slow) for one in SLOW)]
 )
 def test_one_file_answers_as_all_members(precision, fused, runs):
     """`convert` itself compares each layer, and the outputs in 95 % of the probes."""

@@ -9,7 +9,7 @@ from tests import answering
 ROWS = answering.questions(40, 7, unanswerable=0.3)
 SLOW = [
     pytest.param(one, marks=pytest.mark.slow)
-    for one in ("float16", "dynamic_int8", "static_int8", "int16x8")
+    for one in ("float32", "float16", "dynamic_int8", "static_int8", "int16x8")
 ]
 
 
@@ -18,7 +18,7 @@ def fused():
     return kt.fuse([answering.disturbed(1), answering.disturbed(2)], by="fitted", data=ROWS)
 
 
-@pytest.mark.parametrize("precision", ["float32", "int8", *SLOW])
+@pytest.mark.parametrize("precision", ["int8", *SLOW])
 def test_one_file_answers_as_all_members(precision, fused):
     """`convert` compares each layer, and begin and end of the probes."""
     is_static = PRECISIONS[precision].is_static

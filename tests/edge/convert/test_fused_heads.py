@@ -32,10 +32,8 @@ def fused():
     return fuse([trained(), near(trained(), 0.05)], by="fitted")
 
 
-@pytest.mark.parametrize(
-    "precision",
-    ["float32", *(pytest.param(one, marks=pytest.mark.slow) for one in ("int8", "dynamic_int8"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "int8", "dynamic_int8"])
 def test_one_file_has_a_signature_for_each_head(precision, fused):
     """`convert` itself compares each layer and output of each head."""
     calibration = table() if precision == "int8" else None

@@ -14,6 +14,7 @@ from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from tests.edge.distill.test_distill import untrained
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 TEXTS = ["rain and wind today", "a song", "some cheese", "the violin of a choir"]
@@ -43,7 +44,9 @@ def first_loss(floats, **options):
     return heard.steps[0][1], made
 
 
-@pytest.mark.parametrize(("share", "temperature"), [(1.0, 1.0), (1.0, 3.0), (0.25, 2.0)])
+@pytest.mark.parametrize(
+    ("share", "temperature"), mostly_slow([(1.0, 1.0), (1.0, 3.0), (0.25, 2.0)], [(0.25, 2.0)])
+)
 def test_the_loss_is_that_of_the_float_model_and_the_labels(unsure, share, temperature):
     spec = get_precision("int4")
     rounded = dataclasses.replace(
