@@ -101,6 +101,9 @@ SWITCHES = (
     ("remat", "--remat", "--no-remat",
      "Whether training computes the insides of the blocks twice rather than hold them: less memory "
      "for more time (by default not)."),
+    ("flash_attention", "--flash-attention", "--no-flash-attention",
+     "Whether attention in training is cuDNN's kernel, which holds no scores: on JAX and an NVIDIA "
+     "GPU, with --mixed-precision and --set attention_dropout=0 (by default not)."),
 )  # fmt: skip
 
 

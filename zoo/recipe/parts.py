@@ -261,6 +261,8 @@ class Training(Part):
             see `ChunkedLoss`; 0 for all of a batch.
         remat: whether training computes what is inside the blocks again for the gradients, rather
             than hold it, see `rematerialized`.
+        flash_attention: whether attention in training is one kernel, which holds no scores, see
+            `keras_transformer.flash`.
         seed: seed of the initial weights, dropout and the order of rows.
         save_every: steps between saved states to resume from; each epoch's end is saved too.
         freeze: path patterns of the weights that stay as they are, see `adaptation.freezing`.
@@ -281,6 +283,7 @@ class Training(Part):
     xla: bool = False
     loss_chunk: int = 0
     remat: bool = False
+    flash_attention: bool = False
     seed: int = 0
     save_every: int = option(1000, above_zero=True)
     freeze: str = ""
