@@ -98,6 +98,9 @@ SWITCHES = (
      "Whether the probabilities of a classification are calibrated on the validation data (the "
      "default)."),
     ("xla", "--xla", "--no-xla", "Whether steps are compiled with XLA (by default not)."),
+    ("whole_batches", "--whole-batches", "--no-whole-batches",
+     "Whether the rows that are left of a padded length, after full batches, are padded to the "
+     "next one, so that JAX compiles a step for each length and one more (by default not)."),
     ("remat", "--remat", "--no-remat",
      "Whether training computes the insides of the blocks twice rather than hold them: less memory "
      "for more time (by default not)."),

@@ -51,6 +51,8 @@ class Data(Part):
             run has found the largest that fits in memory.
         rows_multiple: divisor of the rows of each batch, but of one of each length, which the
             devices of a distributed run share.
+        whole_batches: whether batches have one number of rows for each padded length but the last,
+            see `Batches.in_multiples_of`.
         stride: number of tokens that neighbouring windows of a longer text have in common, where
             it is read in windows; 0 for a quarter of a window.
         bucket: divisor of the padded lengths.
@@ -80,6 +82,7 @@ class Data(Part):
     stride: int = option(0, of_task=True)
     batch_tokens: int = 2048
     rows_multiple: int = option(1, above_zero=True)
+    whole_batches: bool = False
     bucket: int = option(4, above_zero=True)
     sampling_power: float = option(0.75, of_task=True)
     token_dropout: float = option(0.0, fraction=True)
