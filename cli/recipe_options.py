@@ -98,9 +98,15 @@ SWITCHES = (
      "Whether the probabilities of a classification are calibrated on the validation data (the "
      "default)."),
     ("xla", "--xla", "--no-xla", "Whether steps are compiled with XLA (by default not)."),
+    ("whole_batches", "--whole-batches", "--no-whole-batches",
+     "Whether the rows that are left of a padded length, after full batches, are padded to the "
+     "next one, so that JAX compiles a step for each length and one more (by default not)."),
     ("remat", "--remat", "--no-remat",
      "Whether training computes the insides of the blocks twice rather than hold them: less memory "
      "for more time (by default not)."),
+    ("flash_attention", "--flash-attention", "--no-flash-attention",
+     "Whether attention in training is cuDNN's kernel, which holds no scores: on JAX and an NVIDIA "
+     "GPU, with --mixed-precision and --set attention_dropout=0 (by default not)."),
 )  # fmt: skip
 
 

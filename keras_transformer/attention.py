@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_transformer.bits import dynamic_bits, unit_range
 from keras_transformer.dropout import Dropout
+from keras_transformer.flash import attended
 from keras_transformer.low_rank import make_projection
 from keras_transformer.masks import (
     MARGIN,
@@ -79,6 +80,8 @@ class MultiHeadAttention(QuantizedLayer):
         self.rank = rank
         self.reads_stream = reads_stream
         self.stored_memory = stored_memory
+        # In training, function that computes attention without scores, if any, see `flash`.
+        self.flash = None
 
     def build(self, query_shape, memory_shape=None):
         hidden_dim = query_shape[-1]
@@ -152,7 +155,7 @@ class MultiHeadAttention(QuantizedLayer):
 
     def call(
         self, query, memory=None, mask=None, *, bias=None, cache=None, cache_index=None,
-        return_scores=False, query_mask=None, memory_mask=None, training=None,
+        return_scores=False, lengths=None, query_mask=None, memory_mask=None, training=None,
     ):  # fmt: skip
         """Computes attention from every query position.
 
@@ -166,6 +169,7 @@ class MultiHeadAttention(QuantizedLayer):
                 (cross attention over the result of `project_memory`).
             cache_index: integer, the position of the first query in the cache.
             return_scores: whether the attention probabilities (B, H, T, S) are returned too.
+            lengths: (B,) int32, numbers of the first keys that are attended, for `flash`.
             query_mask, memory_mask: (B, T) and (B, S), the masks that Keras propagates with the
                 tensors. Without `mask`, the mask of the keys and values applies.
 
@@ -211,13 +215,17 @@ class MultiHeadAttention(QuantizedLayer):
         if mask is not None:
             biases.append(attention_bias(mask, self.compute_dtype))
         if self.causal:
-            lengths = ops.shape(query)[1], ops.shape(keys)[1]
-            biases.append(causal_bias(*lengths, start, self.compute_dtype))
+            sizes = ops.shape(query)[1], ops.shape(keys)[1]
+            biases.append(causal_bias(*sizes, start, self.compute_dtype))
 
-        context, probabilities = self._attend(q, keys, values, biases, training)
+        if self.flash is not None and training:
+            others = {"mask": mask, "bias": bias, "cache": cache, "return_scores": return_scores}
+            context = attended(self.flash, q, keys, values, lengths, **others)
+        else:
+            context, probabilities = self._attend(q, keys, values, biases, training)
         output = self.output_projection(self.context_point(context, training=training))
         output = self.output_point(output, training=training)
-        extra = (probabilities,) * return_scores + (new_cache,) * (cache is not None)
+        extra = ((probabilities,) if return_scores else ()) + (new_cache,) * (cache is not None)
         return (output, *extra) if extra else output
 
     def project_memory(self, memory):

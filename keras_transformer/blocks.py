@@ -113,9 +113,10 @@ class EncoderBlock(_Block):
         self.attention.build(input_shape)
         self.feed_forward.build(input_shape)
 
-    def call(self, inputs, mask=None, *, bias=None, training=None):
-        """Returns (B, T, D) for inputs (B, T, D); mask and bias as in `MultiHeadAttention`."""
-        x = self.attention(inputs, training=training, **_given(mask=mask, bias=bias))
+    def call(self, inputs, mask=None, *, bias=None, lengths=None, training=None):
+        """Returns (B, T, D) for inputs (B, T, D); the others as in `MultiHeadAttention`."""
+        limits = _given(mask=mask, bias=bias, lengths=lengths)
+        x = self.attention(inputs, training=training, **limits)
         return self._feed_forward(x, inputs, training)
 
     def compute_output_shape(self, input_shape):
@@ -156,7 +157,8 @@ class DecoderBlock(_Block):
 
     def call(
         self, inputs, memory=None, mask=None, *, bias=None, memory_mask=None, memory_bias=None,
-        cache=None, cache_index=None, memory_cache=None, training=None,
+        lengths=None, memory_lengths=None, cache=None, cache_index=None, memory_cache=None,
+        training=None,
     ):  # fmt: skip
         """Computes the block's output.
 
@@ -165,6 +167,7 @@ class DecoderBlock(_Block):
             memory: (B, S, D'), the encoder's output, for cross attention.
             mask, bias: mask and additive bias of self attention.
             memory_mask, memory_bias: mask and additive bias of cross attention.
+            lengths, memory_lengths: (B,), lengths of both, see `MultiHeadAttention`.
             cache, cache_index: cache of self attention, see `MultiHeadAttention`.
             memory_cache: the result of `project_memory`, in place of the memory.
 
@@ -173,14 +176,17 @@ class DecoderBlock(_Block):
         """
         x = self.attention(
             inputs, training=training,
-            **_given(mask=mask, bias=bias, cache=cache, cache_index=cache_index),
+            **_given(
+                mask=mask, bias=bias, lengths=lengths, cache=cache, cache_index=cache_index
+            ),
         )  # fmt: skip
         x, cache = x if cache is not None else (x, None)
         if self.cross_attention is not None:
             x = self.cross_attention(
                 x, training=training,
                 **_given(
-                    memory=memory, memory_mask=memory_mask, bias=memory_bias, cache=memory_cache
+                    memory=memory, memory_mask=memory_mask, bias=memory_bias,
+                    lengths=memory_lengths, cache=memory_cache,
                 ),
             )  # fmt: skip
             x = x[0] if memory_cache is not None else x

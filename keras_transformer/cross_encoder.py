@@ -3,6 +3,7 @@
 import keras
 
 from keras_transformer.blocks import DecoderBlock
+from keras_transformer.flash import lengths_of
 from keras_transformer.stacks import Encoder
 
 
@@ -48,13 +49,18 @@ class CrossEncoder(Encoder):
         Returns:
             (B, T, D).
         """
-        bias, memory_bias = (
-            None if one is None else self._mask_bias(one) for one in (mask, memory_mask)
-        )
+        if self.has_kernel and training:
+            lengths, memory_lengths = lengths_of(mask), lengths_of(memory_mask)
+            limits = {"lengths": lengths, "memory_lengths": memory_lengths}
+        else:
+            bias, memory_bias = (
+                None if one is None else self._mask_bias(one) for one in (mask, memory_mask)
+            )
+            limits = {"bias": bias, "memory_bias": memory_bias}
         # Without the masks that Keras keeps with them, which each block would add again.
         x, memory = keras.ops.copy(inputs), keras.ops.copy(memory)
         for i in self.running:
-            x = self.blocks[i](x, memory, bias=bias, memory_bias=memory_bias, training=training)
+            x = self.blocks[i](x, memory, training=training, **limits)
         return self._finish(x, training)
 
     def compute_output_spec(self, inputs, memory, *args, **kwargs):

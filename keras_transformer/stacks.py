@@ -6,19 +6,14 @@ import keras
 
 from keras_transformer.bits import dynamic_bits
 from keras_transformer.blocks import DecoderBlock, EncoderBlock
-from keras_transformer.masks import (
-    StoredMask,
-    attention_bias,
-    causal_mask,
-    over_heads,
-    token_mask,
-    window_mask,
-)
+from keras_transformer.flash import lengths_of
+from keras_transformer.masks import token_mask
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import make_position_bias
-from keras_transformer.quantization import QuantizedLayer, QuantPoint
+from keras_transformer.quantization import QuantPoint
 from keras_transformer.rematerialized import rematerialized
 from keras_transformer.room import CACHE_NAMES, within
+from keras_transformer.score_biases import ScoreBiases
 
 # Arguments that a stack passes to its blocks and does not read itself.
 BLOCK_ARGUMENTS = (
@@ -34,7 +29,7 @@ def _without_mask(x):
     return keras.ops.copy(x)
 
 
-class _Stack(QuantizedLayer):
+class _Stack(ScoreBiases):
     """Base of both stacks; `Encoder` documents the arguments."""
 
     block_class = None
@@ -47,7 +42,7 @@ class _Stack(QuantizedLayer):
         local_rotary=None, stochastic_depth=0.0, bits=None, name=None, dtype=None, trainable=True,
         **block_arguments,
     ):  # fmt: skip
-        super().__init__(bits=bits, name=name, dtype=dtype, trainable=trainable)
+        super().__init__(window, bits=bits, name=name, dtype=dtype, trainable=trainable)
         for argument, value in block_arguments.items():
             if argument not in self.block_arguments:
                 raise ValueError(
@@ -58,10 +53,8 @@ class _Stack(QuantizedLayer):
             letters = f"the letters {LOCAL} and {GLOBAL}"
             raise ValueError(f"Expected pattern to be of {letters}, got pattern={pattern!r}.")
         self.num_layers = num_layers
-        self.window = window
         self.pattern = pattern
         same = {"dtype": self.dtype_policy}
-        self.stored_mask = StoredMask(bits=self.bits, name="stored_mask", **same)
         self.position_bias = None
         if position_bias is not None:
             self.position_bias = make_position_bias(
@@ -71,7 +64,7 @@ class _Stack(QuantizedLayer):
 
         def block(i):
             arguments = dict(block_arguments)
-            if self._is_local(i) and local_rotary is not None:
+            if self.is_local(i) and local_rotary is not None:
                 arguments["rotary"] = local_rotary
             return self._block(
                 num_heads, intermediate_dim, norm=norm, epsilon=epsilon, pre_norm=pre_norm,
@@ -83,6 +76,8 @@ class _Stack(QuantizedLayer):
         self.running = range(num_layers)
         # In training, function by which blocks are computed again for the gradients, if any.
         self.remat = None
+        # Whether attention in training is a kernel's, which has lengths for biases, see `flash`.
+        self.has_kernel = False
         self.final_norm = None
         if pre_norm:
             # Logits alone read what a decoder writes.
@@ -95,7 +90,8 @@ class _Stack(QuantizedLayer):
     def _block(self, *args, **kwargs):
         return self.block_class(*args, **kwargs)
 
-    def _is_local(self, i):
+    def is_local(self, i):
+        """Whether a block attends within the window alone."""
         return self.window > 0 and self.pattern[i % len(self.pattern)] == LOCAL
 
     @contextlib.contextmanager
@@ -130,36 +126,10 @@ class _Stack(QuantizedLayer):
             self.final_norm.build(shape)
             self.final_point.build(shape)
 
-    def _windowed(self, bias, *lengths_and_start):
-        """The bias of local blocks: with the window's, where there is a window."""
-        if not self.window:
-            return bias
-        return self._add(bias, self._mask_bias(window_mask(*lengths_and_start, self.window)))
-
     def _finish(self, x, training):
         if self.final_norm is None:
             return x
         return self.final_point(self.final_norm(x, training=training), training=training)
-
-    def _causal_bias(self, target_length, source_length, start, mask):
-        """The additive bias of causality and, if given, of a boolean mask."""
-        causal = causal_mask(target_length, source_length, start)
-        if mask is None:
-            return self._mask_bias(causal)
-        if self.inner_bits is None:
-            return self._mask_bias(causal) + self._mask_bias(mask)
-        return self.stored_mask.both(causal, mask)
-
-    def _mask_bias(self, mask):
-        """The additive bias of a boolean mask, see `attention_bias`."""
-        if self.inner_bits is None:
-            return attention_bias(mask, self.compute_dtype)
-        return over_heads(self.stored_mask(mask))
-
-    def _add(self, *biases):
-        """The sum of the biases that are not None, or None."""
-        biases = [bias for bias in biases if bias is not None]
-        return sum(biases[1:], biases[0]) if biases else None
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -206,14 +176,17 @@ class Encoder(_Stack):
         Returns:
             (B, T, D).
         """
-        bias = None if mask is None else self._mask_bias(mask)
-        if self.position_bias is not None:
-            bias = self._add(bias, self.position_bias(inputs))
-        length = keras.ops.shape(inputs)[1]
-        biases = bias, self._windowed(bias, length, length, 0)
+        if self.has_kernel and training:
+            limits = ({"lengths": lengths_of(mask)},) * 2
+        else:
+            bias = None if mask is None else self._mask_bias(mask)
+            if self.position_bias is not None:
+                bias = self._add(bias, self.position_bias(inputs))
+            length = keras.ops.shape(inputs)[1]
+            limits = {"bias": bias}, {"bias": self._windowed(bias, length, length, 0)}
         x = inputs if mask is None else _without_mask(inputs)
         for i in self.running:
-            x = self._run(i, x, bias=biases[self._is_local(i)], training=training)
+            x = self._run(i, x, **limits[self.is_local(i)], training=training)
         return self._finish(x, training)
 
     def compute_output_shape(self, input_shape):
@@ -282,21 +255,26 @@ class Decoder(_Stack):
             start, attended = cache_index, cache[0][0]
         if mask is None and cache is None:
             mask = inputs_mask
-        source_length = keras.ops.shape(attended)[1]
-        bias = self._causal_bias(length, source_length, start, mask)
-        if self.position_bias is not None:
-            bias = bias + self.position_bias(inputs, attended, start=start)
-        biases = bias, self._windowed(bias, length, source_length, start)
-        memory_bias = None
-        if memory_mask is not None:
-            memory_bias = self._mask_bias(memory_mask)
-            memory = None if memory is None else _without_mask(memory)
+        if self.has_kernel and training:
+            limits = ({"lengths": lengths_of(mask)},) * 2
+            of_memory = {"memory_lengths": lengths_of(memory_mask)}
+        else:
+            source_length = keras.ops.shape(attended)[1]
+            bias = self._causal_bias(length, source_length, start, mask)
+            if self.position_bias is not None:
+                bias = bias + self.position_bias(inputs, attended, start=start)
+            windowed = self._windowed(bias, length, source_length, start)
+            limits = {"bias": bias}, {"bias": windowed}
+            of_memory = {
+                "memory_bias": None if memory_mask is None else self._mask_bias(memory_mask)
+            }
+        if memory_mask is not None and memory is not None:
+            memory = _without_mask(memory)
         x, new_cache = inputs if mask is None else _without_mask(inputs), []
         for i in self.running:
             x = self._run(
-                i, x, memory, bias=biases[self._is_local(i)], memory_bias=memory_bias,
-                training=training, cache=None if cache is None else cache[i],
-                cache_index=cache_index,
+                i, x, memory, **limits[self.is_local(i)], **of_memory, training=training,
+                cache=None if cache is None else cache[i], cache_index=cache_index,
                 memory_cache=None if memory_cache is None else memory_cache[i],
             )  # fmt: skip
             if cache is not None:

@@ -197,7 +197,7 @@ ROOMS = {
     "zoo.training.several": Room(
         "zoo.errors zoo.layer_names zoo.modalities zoo.models zoo.ways", "keras"
     ),
-    "zoo.training.memory": Room("layers zoo.errors zoo.losses zoo.models", "jax keras"),
+    "zoo.training.memory": Room("layers zoo.errors zoo.losses zoo.models zoo.ways", "jax keras"),
     "zoo.training.watched": Room("zoo.data zoo.errors zoo.models", "jax keras numpy tensorflow"),
     "zoo.training.chosen": Room(
         "zoo.data zoo.errors zoo.media zoo.modalities zoo.models zoo.pretrained zoo.progress "

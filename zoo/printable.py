@@ -4,7 +4,7 @@ import re
 
 MOST_CHARACTERS = 80
 _MOST_OF_A_PATH = 300
-_MOST_OF_A_SENTENCE = 1000
+_MOST_OF_A_SENTENCE = 1200
 _MOST_READ = 4000
 
 # Controls of a terminal, line separators, overrides of the writing direction, lone surrogates.

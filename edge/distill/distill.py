@@ -33,7 +33,8 @@ from keras_transformer.zoo.training.random_state import random_state_kept
 from keras_transformer.zoo.training.run_folder import one_run, preparing
 
 # Of the run that the student's recipe is from, what this one does not do.
-_WHOLE = {"lora": 0, "lora_layers": "*", "adapter": False, "loss_chunk": 0, "remat": False}
+_WHOLE = {"lora": 0, "lora_layers": "*", "adapter": False, "loss_chunk": 0, "remat": False,
+          "flash_attention": False}
 
 
 @needs_backend("distill")

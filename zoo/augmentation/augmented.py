@@ -21,9 +21,9 @@ class Augmented(abc.ABC):
     def __init__(self, batches: Batches | SampledBatches, seed: int):
         self._batches, self._seed = batches, seed
 
-    def in_multiples_of(self, rows: int) -> None:
+    def in_multiples_of(self, rows: int, whole: bool = False) -> None:
         """See `Batches.in_multiples_of`."""
-        self._batches.in_multiples_of(rows)
+        self._batches.in_multiples_of(rows, whole)
 
     def __len__(self) -> int:
         return len(self._batches)

@@ -2,9 +2,11 @@
 
 import functools
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -114,7 +116,7 @@ class Batches:
         else:
             self.edges = _choose_edges(self._lengths, batch_tokens, bucket)
         buckets = self._by_length(None)
-        self._widths = {
+        self._own_widths = {
             edge: {part: self._width(part, rows_of, edge) for part in parts}
             for edge, rows_of in buckets.items()
         }
@@ -143,13 +145,31 @@ class Batches:
             return edge
         return min(edge, -(-longest // self._multiple) * self._multiple)
 
-    def in_multiples_of(self, rows: int) -> None:
-        """Makes the rows of every batch, but one of each bucket, a multiple of a number."""
-        self._rows_multiple = rows
-        self._num_batches = {
-            edge: _num_batches(len(places), edge, self._batch_tokens, rows)
-            for edge, places in self._buckets.items()
-        }
+    def in_multiples_of(self, rows: int, whole: bool = False) -> None:
+        """Makes the rows of every batch, but one of each bucket, a multiple of a number.
+
+        Args:
+            rows: the number.
+            whole: whether each bucket but the last has batches of one number of rows, which are
+                full; the rows that it leaves, others in each epoch, join those of the next bucket.
+        """
+        self._rows_multiple, self._is_whole = rows, whole
+        self._num_batches, left = {}, 0
+        for edge, places in self._buckets.items():
+            full, count = self._full(edge), left + len(places)
+            self._num_batches[edge] = -(-count // full)
+            if whole and edge != max(self._buckets):
+                self._num_batches[edge], left = divmod(count, full)
+        self._widths = self._own_widths
+        if whole:
+            # A row of a shorter bucket may be the longest of a column.
+            widest = itertools.accumulate(self._own_widths.values(), _larger)
+            self._widths = dict(zip(self._own_widths, widest, strict=True))
+
+    def _full(self, edge: int) -> int:
+        """Number of rows of a full batch of a bucket."""
+        multiple = self._rows_multiple
+        return max(multiple, self._batch_tokens // edge // multiple * multiple)
 
     def __len__(self) -> int:
         """Number of batches in an epoch, the same in every epoch."""
@@ -163,6 +183,7 @@ class Batches:
         """Returns a hash of everything that determines the batches of every epoch."""
         plan = f"{self._seed} {self.edges} {list(self._num_batches.values())}"
         plan += f" {self._rows_multiple}" if self._rows_multiple > 1 else ""
+        plan += " whole" if self._is_whole else ""
         digest = hashlib.sha256(plan.encode())
         if self._rows is not None:
             digest.update(np.ascontiguousarray(self._rows))
@@ -177,7 +198,8 @@ class Batches:
     def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
         """Yields the shuffled batches of an epoch, starting at batch `start`."""
         rng = np.random.default_rng((self._seed, number))
-        plan = self._plan({edge: rng.permutation(rows) for edge, rows in self._buckets.items()})
+        buckets = {edge: rng.permutation(rows) for edge, rows in self._buckets.items()}
+        plan = self._plan(buckets, rng)
         order = rng.permutation(len(plan))
         return (self._batch(*plan[i]) for i in order[start:])
 
@@ -190,16 +212,28 @@ class Batches:
         """Yields every row once, by ascending length; `index` puts results back in order."""
         return (self._batch(rows, edge) for rows, edge in self._plan(self._buckets))
 
-    def _plan(self, buckets: Mapping[int, np.ndarray]) -> list[tuple[np.ndarray, int]]:
-        # Even parts rather than full ones and a remainder: no step uses the gradient of one row.
-        return [
-            (part, edge)
-            for edge, rows in buckets.items()
-            for part in self._parts(rows, self._num_batches[edge])
-        ]
+    def _plan(
+        self, buckets: Mapping[int, np.ndarray], rng: np.random.Generator | None = None
+    ) -> list[tuple[np.ndarray, int]]:
+        plan, left = [], np.zeros(0, np.int32)
+        for edge, rows in buckets.items():
+            count = self._num_batches[edge]
+            if self._is_whole:
+                # Rows that came from a shorter bucket stay, and as many of its own leave it.
+                rows = np.concatenate([left, rows])
+                kept = len(rows) if edge == max(buckets) else count * self._full(edge)
+                rows, left = rows[:kept], rows[kept:]
+                rows = rows if rng is None else rng.permutation(rows)
+            plan += [(part, edge) for part in self._parts(rows, count)] if count else []
+        return plan
 
     def _parts(self, rows: np.ndarray, count: int) -> list[np.ndarray]:
+        # Even parts rather than full ones and a remainder: no step uses the gradient of one row.
         starts = np.arange(0, len(rows), self._rows_multiple)
+        if self._is_whole and self._rows_multiple > 1:
+            # Two numbers of rows at most, not two multiples and a remainder.
+            size = -(-len(starts) // count) * self._rows_multiple
+            return np.split(rows, np.arange(size, len(rows), size))
         return np.split(rows, [part[0] for part in np.array_split(starts, count)][1:])
 
     def _batch(self, rows: np.ndarray, edge: int) -> Batch:
@@ -227,7 +261,7 @@ class SampledBatches:
     def __init__(self, sample: Callable[[int], Batches]):
         self._sample = sample
         self._first = sample(0)
-        self._rows_multiple = 1
+        self._multiple = 1, False
 
     def __len__(self) -> int:
         return len(self._first)
@@ -235,17 +269,17 @@ class SampledBatches:
     def epoch(self, number: int, *, start: int = 0) -> Iterator[Batch]:
         """Yields the shuffled batches of an epoch, starting at batch `start`."""
         batches = self._sample(number)
-        batches.in_multiples_of(self._rows_multiple)
+        batches.in_multiples_of(*self._multiple)
         return batches.epoch(number, start=start)
 
     def one_of_each_shape(self) -> Iterator[Batch]:
         """Yields a batch of each shape of the first epoch."""
         return self._first.one_of_each_shape()
 
-    def in_multiples_of(self, rows: int) -> None:
+    def in_multiples_of(self, rows: int, whole: bool = False) -> None:
         """See `Batches.in_multiples_of`; to be called before an epoch."""
-        self._rows_multiple = rows
-        self._first.in_multiples_of(rows)
+        self._multiple = rows, whole
+        self._first.in_multiples_of(rows, whole)
 
     def largest(self) -> tuple[int, int]:
         """Returns the largest shape of the first epoch."""
@@ -256,9 +290,8 @@ class SampledBatches:
         return self._first.fingerprint()
 
 
-def _num_batches(rows: int, edge: int, batch_tokens: int, multiple: int) -> int:
-    most = batch_tokens // edge // multiple * multiple
-    return -(-rows // max(multiple, most))
+def _larger(one: Mapping[Any, int], other: Mapping[Any, int]) -> dict[Any, int]:
+    return {part: max(width, one[part]) for part, width in other.items()}
 
 
 def _choose_edges(lengths: np.ndarray, batch_tokens: int, bucket: int) -> list[int]:

@@ -45,9 +45,9 @@ class PairBatches:
             bucket=bucket, seed=seed, rows=rows,
         )  # fmt: skip
 
-    def in_multiples_of(self, rows: int) -> None:
+    def in_multiples_of(self, rows: int, whole: bool = False) -> None:
         """See `Batches.in_multiples_of`."""
-        self._pairs.in_multiples_of(rows)
+        self._pairs.in_multiples_of(rows, whole)
 
     def __len__(self) -> int:
         return len(self._pairs)

@@ -51,6 +51,8 @@ class Data(Part):
             run has found the largest that fits in memory.
         rows_multiple: divisor of the rows of each batch, but of one of each length, which the
             devices of a distributed run share.
+        whole_batches: whether batches have one number of rows for each padded length but the last,
+            see `Batches.in_multiples_of`.
         stride: number of tokens that neighbouring windows of a longer text have in common, where
             it is read in windows; 0 for a quarter of a window.
         bucket: divisor of the padded lengths.
@@ -80,6 +82,7 @@ class Data(Part):
     stride: int = option(0, of_task=True)
     batch_tokens: int = 2048
     rows_multiple: int = option(1, above_zero=True)
+    whole_batches: bool = False
     bucket: int = option(4, above_zero=True)
     sampling_power: float = option(0.75, of_task=True)
     token_dropout: float = option(0.0, fraction=True)
@@ -261,6 +264,8 @@ class Training(Part):
             see `ChunkedLoss`; 0 for all of a batch.
         remat: whether training computes what is inside the blocks again for the gradients, rather
             than hold it, see `rematerialized`.
+        flash_attention: whether attention in training is one kernel, which holds no scores, see
+            `keras_transformer.flash`.
         seed: seed of the initial weights, dropout and the order of rows.
         save_every: steps between saved states to resume from; each epoch's end is saved too.
         freeze: path patterns of the weights that stay as they are, see `adaptation.freezing`.
@@ -281,6 +286,7 @@ class Training(Part):
     xla: bool = False
     loss_chunk: int = 0
     remat: bool = False
+    flash_attention: bool = False
     seed: int = 0
     save_every: int = option(1000, above_zero=True)
     freeze: str = ""

@@ -45,6 +45,7 @@ DEFAULTS = {
     "xla": False,
     "loss_chunk": 0,
     "remat": False,
+    "flash_attention": False,
     "distill": None,
     "freeze": "",
     "layer_decay": 1.0,
@@ -119,7 +120,7 @@ class Retraining:
     rows: dict[str, Rows] = dataclasses.field(init=False)
 
     def __post_init__(self):
-        for name in ("loss_chunk", "remat"):
+        for name in ("loss_chunk", "remat", "flash_attention"):
             if value := getattr(self.recipe.training, name):
                 raise InputError(
                     f"Expected no {name} for a model that is trained on, got {name}={value}."

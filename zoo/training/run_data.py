@@ -178,7 +178,7 @@ def training_batches(
         batch_tokens=recipe.data.batch_tokens, bucket=recipe.data.bucket, seed=seed,
         piece_dropout=recipe.data.piece_dropout,
     )  # fmt: skip
-    batches.in_multiples_of(recipe.data.rows_multiple)
+    batches.in_multiples_of(recipe.data.rows_multiple, recipe.data.whole_batches)
     if not augment:
         return batches
     kinds = data.task.modality.split(PLUS)

@@ -35,6 +35,11 @@ from keras_transformer.zoo.training.fit import Fit
 from keras_transformer.zoo.training.largest_batch import with_largest_batch
 from keras_transformer.zoo.training.learn_modality import with_selected_tokenizer
 from keras_transformer.zoo.training.memory.batch_size import AUTO, LEAST_TOKENS, found_before
+from keras_transformer.zoo.training.memory.flash import (
+    check_machine,
+    check_model,
+    use_flash_attention,
+)
 from keras_transformer.zoo.training.memory.remat import rematerialize
 from keras_transformer.zoo.training.multi_task import learner_of
 from keras_transformer.zoo.training.random_state import random_state_kept
@@ -168,6 +173,9 @@ def train_recipe(
         report.note(alike)
     unknown = report_unknown(data, report)
     config = config.replace(**data.vocab_sizes)
+    if has_flash:
+        # The data may have chosen another one.
+        check_model(config, recipe.optimizer.objective)
 
     keras.utils.set_random_seed(recipe.training.seed)
     model = build(config, data.task, dtype=recipe.training.dtype)
@@ -181,6 +189,7 @@ def train_recipe(
         add_adapters(model, rank, recipe.training.lora_layers)
     freeze(model, recipe.training.freeze)
     rematerialize(model, recipe.training.remat)
+    use_flash_attention(model, has_flash)
     if recipe.data.batch_tokens == AUTO:
         recipe = with_largest_batch(recipe, model, config, data, report)
         batches = training_batches(data, recipe)
@@ -201,6 +210,7 @@ def train_recipe(
     report.start("train", fit.total_steps)
     best = fit.run()
     report.speed(fit.watch.speed)
+    use_flash_attention(model, False)
     adapter = None
     if recipe.training.adapter:
         adapter = Adapter.of_model(fit.model, base, recipe.training.lora_layers)
@@ -236,11 +246,15 @@ def opened(
         FileNotFoundError: there is no such model.
         InputError: the recipe does not fit the model, or is of another kind of run.
     """
+    if has_flash := recipe.training.flash_attention:
+        check_machine(recipe.training.dtype)
     if start is None and recipe.model.name != OWN_CONFIG:
         recipe, start = opened_start(recipe)
     if start is not None and chosen is not None and "max_length" not in chosen:
         recipe = recipe.replace(max_length=min(recipe.data.max_length, start.max_length))
     config = config_of(recipe, start)
+    if has_flash:
+        check_model(config, recipe.optimizer.objective)
     recipe = with_positions(recipe, config, chosen or ())
     later = {"prune": recipe.prune, "quantize": recipe.quantize, "distill": recipe.distill}
     for name, part in later.items():

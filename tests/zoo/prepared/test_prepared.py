@@ -31,6 +31,7 @@ def batches_of(task, source, pair):
     data = task.run_data(train, train, text)
     found = data.batches(batch_tokens=64, bucket=4, seed=3)
     assert isinstance(found, Batches)
+    found.in_multiples_of(1, whole=pair)
     return data, list(found.epoch(1))
 
 

@@ -88,10 +88,10 @@ class MultiBatches:
         self._parts, self._power, self._seed, self._inputs = parts, power, seed, inputs
         self.in_multiples_of(1)
 
-    def in_multiples_of(self, rows: int) -> None:
+    def in_multiples_of(self, rows: int, whole: bool = False) -> None:
         """See `Batches.in_multiples_of`."""
         for part in self._parts.values():
-            part.in_multiples_of(rows)
+            part.in_multiples_of(rows, whole)
         sizes = np.array([len(part) for part in self._parts.values()], "float64")
         shares = sizes**self._power / np.sum(sizes**self._power)
         counts = np.maximum(1, np.rint(shares * sizes.sum())).astype(int)

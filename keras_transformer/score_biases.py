@@ -1,0 +1,50 @@
+"""The additive biases of a stack's scores, of masks and of a window."""
+
+from keras_transformer.masks import (
+    StoredMask,
+    attention_bias,
+    causal_mask,
+    over_heads,
+    window_mask,
+)
+from keras_transformer.quantization import QuantizedLayer
+
+
+class ScoreBiases(QuantizedLayer):
+    """Base of a stack: the biases that it computes once for all blocks.
+
+    Args:
+        window: distance below which positions attend to each other in local blocks; 0 for any.
+        **kwargs: see `QuantizedLayer`.
+    """
+
+    def __init__(self, window, **kwargs):
+        super().__init__(**kwargs)
+        self.window = window
+        self.stored_mask = StoredMask(bits=self.bits, name="stored_mask", dtype=self.dtype_policy)
+
+    def _windowed(self, bias, *lengths_and_start):
+        """The bias of local blocks: with the window's, where there is a window."""
+        if not self.window:
+            return bias
+        return self._add(bias, self._mask_bias(window_mask(*lengths_and_start, self.window)))
+
+    def _causal_bias(self, target_length, source_length, start, mask):
+        """The additive bias of causality and, if given, of a boolean mask."""
+        causal = causal_mask(target_length, source_length, start)
+        if mask is None:
+            return self._mask_bias(causal)
+        if self.inner_bits is None:
+            return self._mask_bias(causal) + self._mask_bias(mask)
+        return self.stored_mask.both(causal, mask)
+
+    def _mask_bias(self, mask):
+        """The additive bias of a boolean mask, see `attention_bias`."""
+        if self.inner_bits is None:
+            return attention_bias(mask, self.compute_dtype)
+        return over_heads(self.stored_mask(mask))
+
+    def _add(self, *biases):
+        """The sum of the biases that are not None, or None."""
+        biases = [bias for bias in biases if bias is not None]
+        return sum(biases[1:], biases[0]) if biases else None
