@@ -173,7 +173,7 @@ def train_recipe(
         report.note(alike)
     unknown = report_unknown(data, report)
     config = config.replace(**data.vocab_sizes)
-    if has_flash:
+    if recipe.training.flash_attention:
         # The data may have chosen another one.
         check_model(config, recipe.optimizer.objective)
 
@@ -189,7 +189,7 @@ def train_recipe(
         add_adapters(model, rank, recipe.training.lora_layers)
     freeze(model, recipe.training.freeze)
     rematerialize(model, recipe.training.remat)
-    use_flash_attention(model, has_flash)
+    use_flash_attention(model, recipe.training.flash_attention)
     if recipe.data.batch_tokens == AUTO:
         recipe = with_largest_batch(recipe, model, config, data, report)
         batches = training_batches(data, recipe)
