@@ -27,9 +27,10 @@ def script_shares(texts: Sequence[str]) -> dict[str, float]:
     Returns:
         `han`, `kana`, `hangul`, and `unspaced`, the other scripts without spaces between words.
     """
-    total = sum(len(part) for text in texts for part in text.split())
-    found = dict.fromkeys(_RUNS, 0)
+    total, found = 0, dict.fromkeys(_RUNS, 0)
+    # Texts that are mapped are decoded anew in each pass.
     for text in texts:
+        total += sum(map(len, text.split()))
         if not text.isascii():
             for name, runs in _RUNS.items():
                 found[name] += sum(map(len, runs.findall(text)))
