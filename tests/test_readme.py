@@ -73,7 +73,7 @@ def test_set_up_commands():
     marked = {mark: code for mark, language, code in BLOCKS if language == "sh" and mark}
     assert marked == {
         "quickstart": environment.format("demo", "keras-transformer quickstart"),
-        "tests": environment.format("demo,test", "python -m pytest -n 2"),
+        "tests": environment.format("demo,test", "python -m pytest -n 2 --dist loadfile"),
     }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.cli.calls import call
 from tests.masking import NAMES, SETTINGS, lines, trained
+from tests.slow import mostly_slow
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("objective", ["masked", "replaced"])
+@pytest.mark.parametrize("objective", mostly_slow(["masked", "replaced"], ["masked"]))
 def test_training_on_plain_text_and_then_on_labels(folder, objective):
     sets = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
     out = folder / f"made_{objective}"

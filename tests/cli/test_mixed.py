@@ -45,6 +45,7 @@ def floats_of(flatbuffer):
                 yield interpreter.get_tensor(detail["index"])
 
 
+@pytest.mark.slow
 def test_the_costly_layers_stay_float(checkpoint, data, tmp_path):
     def move(weights):
         # Positions take back what the table of tokens adds, of which int8 holds nothing else.

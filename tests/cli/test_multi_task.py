@@ -73,6 +73,7 @@ def test_each_task_is_measured_and_run(folder, name):
     assert result.exit_code == 2 and "--head to read standard input" in result.output
 
 
+@pytest.mark.slow
 def test_one_task_of_a_file_is_compared(folder):
     command = ("compare", folder / "model", folder / "model.tflite", "--data")
     result = call(*command, folder / "kind_test.jsonl", "--head", "kind")

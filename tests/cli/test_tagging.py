@@ -24,6 +24,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_training_reads_columns_by_number(folder):
     sets = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
     command = (

@@ -44,6 +44,7 @@ def translator():
     return runner, Simulation(checkpoint, checkpoint.model, SPEC, runner.max_length)
 
 
+@pytest.mark.slow
 def test_every_layer_and_logit_of_a_translator_is_equal(translator):
     runner, simulation = translator
     found = runner.description["simulated"]

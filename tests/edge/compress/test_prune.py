@@ -166,6 +166,7 @@ def test_values_stay_few_in_the_file_and_through_quantization(clustered, tmp_pat
     assert convert(quantized, "int8").parity.agreement == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fixture", "way", "done"),
     [

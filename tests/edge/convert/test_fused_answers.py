@@ -18,6 +18,7 @@ def fused():
     return kt.fuse([answering.disturbed(1), answering.disturbed(2)], by="fitted", data=ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["int8", *SLOW])
 def test_one_file_answers_as_all_members(precision, fused):
     """`convert` compares each layer, and begin and end of the probes."""

@@ -52,6 +52,7 @@ def test_one_file_has_a_signature_for_each_head(precision, fused):
     assert measured["accuracy"] == pytest.approx(fused.head("kind").evaluate(kind)["accuracy"])
 
 
+@pytest.mark.slow
 def test_a_member_that_a_head_leaves_out_is_not_looked_for():
     """Its values are near to those of the other, of which the graph of the head is."""
     both = fuse([trained(), near(trained(), 0.005)])

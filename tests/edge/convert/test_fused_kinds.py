@@ -60,7 +60,7 @@ CASES = [
 
 @pytest.mark.parametrize(
     ("task", "precision"),
-    mostly_slow(CASES, [("embedding", "int8"), ("multi-label", "float32")]),
+    mostly_slow(CASES, [("multi-label", "int8")]),
 )
 def test_one_file_gives_what_all_members_do(task, precision):
     """`convert` compares each layer, and the outputs of the probes."""
@@ -75,6 +75,7 @@ def test_one_file_gives_what_all_members_do(task, precision):
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_media_pipe_embeds_by_several_embedders_alone():
     made = fuse(members_of("embedding"), data=ROWS["embedding"])
     file = convert(made, target="mediapipe", embedding=True)

@@ -38,6 +38,7 @@ def converted(checkpoint, precision):
     return convert(checkpoint, precision, calibration=CALIBRATION if needed else None)
 
 
+@pytest.mark.slow
 def test_it_learns_what_needs_both_kinds(trained):
     made = trained("cross")
     rows, answers = asked(80, 2)

@@ -83,6 +83,7 @@ def test_a_model_with_a_huge_channel_loses_less():
     assert error(rotated(checkpoint)) < 0.7 * error(checkpoint)
 
 
+@pytest.mark.slow
 def test_a_file_is_written():
     told = []
     report = type("Told", (), {"note": lambda self, text: told.append(text)})()

@@ -64,6 +64,7 @@ def test_the_loss_is_that_of_the_float_model_and_the_labels(unsure, share, tempe
     assert loss == pytest.approx(share * divergence + (1 - share) * labels, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_recipe_has_the_share_and_the_float_model_stays(unsure):
     before = get_weights(unsure.model)
     _, made = first_loss(unsure, share=0.25, temperature=3)
@@ -72,6 +73,7 @@ def test_the_recipe_has_the_share_and_the_float_model_stays(unsure):
     tiny.assert_same_weights(get_weights(unsure.model), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_there_is_no_dropout_where_labels_do_not_count(runs, share):
     _, made = first_loss(runs.trained, share=share)

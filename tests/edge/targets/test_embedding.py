@@ -101,6 +101,7 @@ def test_the_card_says_cosines_and_no_choice(file, tmp_path):
     assert "the same choice" not in card and "one of its labels" not in card
 
 
+@pytest.mark.slow
 def test_mediapipe_gets_a_text_embedder_without_being_asked(embedder):
     expected = Runner(convert(embedder)).embed(TEXTS)
     artifact = convert(embedder, target="mediapipe")

@@ -83,6 +83,7 @@ def test_probabilities_are_calibrated(target):
     np.testing.assert_allclose(given, [expected.scores[one] for one in trained.labels], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_embedding_is_what_the_head_reads(paths):
     trained = random_model(pooling="mean")
     weights = {weight.path: np.asarray(weight.value) for weight in trained.model.weights}

@@ -94,6 +94,7 @@ def test_unknown_kinds():
             batches(wrong)
 
 
+@pytest.mark.slow
 def test_a_model_trains_on_them():
     trained = kt.train(
         CONFIG, train=sounds(96), validation=0.25, epochs=5, learning_rate=3e-3,

@@ -127,6 +127,7 @@ def test_they_write_by_their_mean_probabilities(decoding, members, together):
     assert any(expected)
 
 
+@pytest.mark.slow
 def test_fitted_weights_lose_the_least(members):
     first, rows = members[0], ROWS[members[0].task_name]
     made = fuse(members, by="fitted", data=rows)

@@ -128,7 +128,7 @@ def test_another_scale_is_not_learned_when_training_goes_on(trained, folders, tm
 
 @pytest.mark.parametrize(
     "precision",
-    mostly_slow(PRECISIONS, ["int8", "int4", "int16x8"]),
+    mostly_slow(PRECISIONS, ["int8"]),
 )
 def test_its_files_predict_the_same(trained, folders, precision):
     # Logits of about 3; an int8 network of this depth is within a tenth of that. int4 is coarser,
@@ -179,6 +179,7 @@ def test_the_data_choose_rate_and_length(folders):
     assert (found["rate"], found["samples"], found["patch_frames"]) == (16_000, 160_000, 10)
 
 
+@pytest.mark.slow
 def test_patches_of_the_spectrogram(folders, tmp_path):
     trained = kt.train(
         "ast_tiny", train=str(folders["train"]), validation=str(folders["dev"]), epochs=6,

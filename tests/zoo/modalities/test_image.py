@@ -187,7 +187,7 @@ def test_a_table_of_bad_paths(trained, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "precision", mostly_slow([one for one in PRECISIONS if one != "int4"], ["int8", "integer"])
+    "precision", mostly_slow([one for one in PRECISIONS if one != "int4"], ["integer"])
 )
 def test_its_files_predict_the_same(trained, folders, precision):
     # Standardized logits of about 3; an int8 network of this depth is within a tenth of that.

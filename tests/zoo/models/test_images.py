@@ -55,6 +55,7 @@ def test_cct_in_every_precision(trained, precision):
     np.testing.assert_allclose(runner.scores(rows), trained.scores(rows), atol=tolerance)
 
 
+@pytest.mark.slow
 def test_distillation(trained):
     changes = {"train": pictures(96), "validation": pictures(48, 1), "epochs": 1}
     student = kt.distill(

@@ -77,6 +77,7 @@ def _saved(checkpoint, folder):
     return folder / "saved"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "precision"), mostly_slow(
         [("bert", "float32"), ("bert", "dynamic_int8"), ("gpt2", "float32")],
@@ -189,6 +190,7 @@ def _check_refusals(trained, quantized, texts):
         trained.recipe.replace(pruned={**known, "kept": "7"})
 
 
+@pytest.mark.slow
 def test_texts_in_memory_and_a_model_from_nothing():
     trained = kt.train(str(REFERENCES / "bert"), prune_vocabulary=TEXTS, **OPTIONS)
     tokenizer = trained.recipe.tokenizer

@@ -123,6 +123,7 @@ def test_a_long_sound_is_several_windows(published):
     assert {row for row, _ in told} == {0} and "".join(one for _, one in told) == whole.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "precision", mostly_slow(["float32", "float16", "dynamic_int8"], ["float32"])
 )

@@ -27,6 +27,7 @@ def test_languages_are_told_apart_and_the_same_each_time():
     assert label_baseline(texts, labels, test_texts) == found
 
 
+@pytest.mark.slow
 def test_fields_of_dates_are_found_by_n_grams():
     data = date_examples(("en_US", "de"), dates=6_000)
     texts, dates, _ = zip(*data["train"], strict=True)

@@ -25,6 +25,7 @@ def in_chunks(sound, sizes):
     yield sound[start:]
 
 
+@pytest.mark.slow
 def test_tones_are_heard_where_they_are(runner):
     sound, tones = long_sound()
     found = list(runner.stream([sound], **OPTIONS, ignore=["silence"]))

@@ -27,6 +27,7 @@ from keras_transformer.zoo.tasks.measure import evaluate
 from keras_transformer.zoo.tasks.multi_label import MultiLabel
 from keras_transformer.zoo.tasks.registry import task_from_json
 from keras_transformer.zoo.training.train import train
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 LABELS = ("fruit", "metal", "old")
@@ -107,7 +108,7 @@ def quantized(trained):
     return quantize(trained[1], epochs=1)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", mostly_slow(PRECISIONS, ["dynamic_int8", "int8"]))
 def test_files_choose_the_same_labels(trained, quantized, precision):
     folder, checkpoint = trained
     checkpoint = quantized if precision == "int8" else checkpoint
@@ -133,6 +134,7 @@ def test_a_quantized_model_tunes_its_own_thresholds(trained, quantized):
     assert quantized.metrics["validation"]["micro_f1"] > 0.9
 
 
+@pytest.mark.slow
 def test_it_is_pruned_and_distilled(trained):
     folder, checkpoint = trained
     pruned = prune(checkpoint, sparsity=0.5, epochs=1)
@@ -143,6 +145,7 @@ def test_it_is_pruned_and_distilled(trained):
     assert student.task == checkpoint.task and len(student.task.thresholds) == 3
 
 
+@pytest.mark.slow
 def test_other_targets_take_it_or_say_why_not(trained):
     _, checkpoint = trained
     with refused(
@@ -157,9 +160,15 @@ def test_other_targets_take_it_or_say_why_not(trained):
     ]
 
 
+@pytest.fixture(scope="module")
+def float_file(trained):
+    """The bytes of the float32 file of `trained`."""
+    return bytes(convert(trained[1]))
+
+
 @pytest.mark.parametrize("thresholds", [[0.5], [0.5, 0.5, 1.0], "abc", [0.5, 0.5, "x"], None])
-def test_a_file_with_other_thresholds_is_refused(trained, thresholds):
-    flatbuffer, description, files = unpack(bytes(convert(trained[1])))
+def test_a_file_with_other_thresholds_is_refused(float_file, thresholds):
+    flatbuffer, description, files = unpack(float_file)
     description["task"]["thresholds"] = thresholds
     with refused(
         "the file: expected thresholds to be 3 numbers above 0 and below 1, got "

@@ -186,6 +186,7 @@ def test_a_run_is_resumed_and_a_finished_one_is_not_repeated(adapters, tmp_path)
     np.testing.assert_array_equal(scores(again), scores(kt.load(tmp_path / "whole")))
 
 
+@pytest.mark.slow
 def test_a_failed_write_leaves_the_run_as_it_was(adapters, tmp_path, monkeypatch):
     recipe, out = kt.load(adapters / "adapter").recipe, tmp_path / "out"
     save = Checkpoint.save

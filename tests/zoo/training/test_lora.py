@@ -138,6 +138,7 @@ def test_adapters_need_published_weights(tables):
         train_recipe(tiny.recipe(tables, lora=2))
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_checkpoint_is_a_plain_one(tmp_path):
     write_words(tmp_path)
     trained, heard = fine_tuned(tmp_path, epochs=2, lora=2, max_length=12)

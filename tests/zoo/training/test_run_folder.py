@@ -53,6 +53,7 @@ def resumable(ended, tmp_path):
     return recipe, tmp_path / "out"
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_after_its_checkpoint_ends_when_it_is_resumed(resumable):
     recipe, out = resumable
     for _ in range(2):

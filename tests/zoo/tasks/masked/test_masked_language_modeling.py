@@ -24,6 +24,7 @@ from keras_transformer.zoo.tasks.masked.learners import (
 from keras_transformer.zoo.tasks.masked.scores import MaskScores, ReplacementScores
 from keras_transformer.zoo.tasks.registry import task_from_json
 from tests.masking import SETTINGS, lines, trained
+from tests.slow import mostly_slow
 from tests.zoo.masking.test_masking import MASK, TOKENIZER
 
 TASK = kt.MaskedLanguageModeling()
@@ -206,7 +207,7 @@ def test_scores_against_numpy():
     assert found["f1"] == 0.5
 
 
-@pytest.mark.parametrize("objective", ["masked", "replaced"])
+@pytest.mark.parametrize("objective", mostly_slow(["masked", "replaced"], ["replaced"]))
 def test_a_model_learns_and_is_saved(objective, tmp_path):
     checkpoint = trained(objective)
     found, expected = checkpoint.evaluate(lines(40, 1)), checkpoint.metrics["validation"]

@@ -133,6 +133,7 @@ def test_the_loss_is_the_cross_entropy_of_real_targets():
     assert float(value) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_plain_tags_are_measured_by_accuracy():
     words, tags = sentences(60, 2)
     plain = [[{"O": "X"}.get(tag, tag[2:]) for tag in row] for row in tags]
