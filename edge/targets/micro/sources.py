@@ -50,11 +50,17 @@ def c_name(path: Path) -> str:
     """Returns a file's stem as a C identifier, with `_` for invalid characters.
 
     Raises:
-        InputError: if it does not begin with a letter, or means something else in C or C++.
+        InputError: if it does not begin with a letter, or means something else in C or C++, or the
+            file would be in the place of its own sources.
     """
     name = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
     if not name[:1].isalpha():
         raise InputError(f"Expected a file name that begins with a letter, got {path.name}.")
+    if path.suffix in (".c", ".h"):
+        raise InputError(
+            f"Expected a file name beside which {name}.c and {name}.h have a place, got "
+            f"{path.name}; choose another, such as {path.stem}.tflite."
+        )
     if name in _TAKEN or name in _HEADERS:
         raise InputError(
             f"Expected a file name that is free in C and C++, got {path.name}: {name} is a keyword "
