@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from keras_transformer.zoo.columns.remote import check_readable, is_remote, public
+from keras_transformer.zoo.columns.addresses import is_remote, public
+from keras_transformer.zoo.columns.remote import check_readable
 from keras_transformer.zoo.columns.several_files import files_of, is_pattern
 from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.numerals import read_number

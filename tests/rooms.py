@@ -263,7 +263,8 @@ ROOMS = {
         "ai_edge_litert keras numpy",
     ),
     "edge.publish": Room(
-        "edge.runtime zoo.checkpoint zoo.models zoo.outputs zoo.printable zoo.prune_vocabulary"
+        "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.outputs zoo.printable "
+        "zoo.prune_vocabulary"
     ),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "

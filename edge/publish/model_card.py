@@ -11,6 +11,7 @@ from typing import Any
 
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.zoo.checkpoint import Checkpoint
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.counts import parameters
 from keras_transformer.zoo.models.fused_config import FUSED, members_of
 from keras_transformer.zoo.outputs import CLASSES, WINDOWED
@@ -24,6 +25,18 @@ _SHOWN_METRICS = (
     "f1", "exact_match", "accuracy", "micro_f1", "macro_f1", "mean_average_precision", "pearson",
     "spearman", "mean_reciprocal_rank", "bleu", "chrf", "wer", "perplexity",
 )  # fmt: skip
+
+
+def card_beside(path: Path) -> Path:
+    """Returns the path of the card of a file or folder.
+
+    Raises:
+        InputError: the file has the card's own name.
+    """
+    card = path.with_name(NAME)
+    if path == card:
+        raise InputError(f"Expected a name other than {NAME}, which is the card's, got {path}.")
+    return card
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,12 @@ from typing import Any
 
 from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.precision import get_precision
-from keras_transformer.edge.publish.model_card import NAME, Origin, card_section, with_section
+from keras_transformer.edge.publish.model_card import (
+    Origin,
+    card_beside,
+    card_section,
+    with_section,
+)
 from keras_transformer.edge.targets.target import About
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.storage.beside import resolved
@@ -123,7 +128,7 @@ class Artifact:
         """
         path = resolved(path)
         beside = self.beside(path)
-        card = path.with_name(NAME)
+        card = card_beside(path)
         # Whatever else a card of somebody's own holds stays as it is, byte for byte.
         text = card.read_bytes().decode(errors="surrogateescape") if card.exists() else ""
         text = with_section(text, path.name, self.card(path))

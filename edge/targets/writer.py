@@ -4,7 +4,7 @@ import abc
 from pathlib import Path
 
 from keras_transformer.edge.convert.convert import Request
-from keras_transformer.edge.publish.model_card import NAME
+from keras_transformer.edge.publish.model_card import card_beside
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.target import About, Target
 from keras_transformer.zoo.checkpoint import Checkpoint
@@ -55,5 +55,6 @@ class Writer(abc.ABC):
             FileExistsError: a path exists and `overwrite` is False.
             InputError, OSError: it is no path, or its folder may not be written.
         """
+        card = card_beside(resolved(out))
         check_file_target(out, overwrite=overwrite)
-        check_file_target(resolved(out).with_name(NAME), overwrite=True)
+        check_file_target(card, overwrite=True)

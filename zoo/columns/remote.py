@@ -1,8 +1,4 @@
-"""Files in object stores and on web servers, which are fetched once and then read like others.
-
-An address is shown and recorded without what may be a secret: a name and password before its host,
-and a query, where signatures stand. What it was in full is known to the process that was given it.
-"""
+"""Files in object stores and on web servers, which are fetched once and then read like others."""
 
 import atexit
 import contextlib
@@ -10,7 +6,6 @@ import contextvars
 import dataclasses
 import errno
 import functools
-import glob
 import hashlib
 import os
 import re
@@ -21,12 +16,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from keras_transformer.zoo.columns.addresses import (
+    in_full,
+    is_remote_pattern,
+    is_web,
+    lacks_query,
+    public,
+    scheme_of,
+)
 from keras_transformer.zoo.errors import InputError, no_file
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-# Up to the host, the host with what stands before it, and the rest.
-_PARTS = re.compile(r"([^:]+://)([^/?#]*)(.*)", re.DOTALL)
-_WEB = ("http", "https")
 # Packages of the user's choice that read addresses of a kind.
 _PACKAGES = {
     "abfs": "adlfs", "az": "adlfs", "gcs": "gcsfs", "gs": "gcsfs", "http": "aiohttp",
@@ -37,22 +36,13 @@ _FINGERPRINTS = (
     "ETag", "etag", "e_tag", "md5Hash", "content_md5", "Content-MD5", "Digest", "generation",
     "LastModified", "Last-Modified", "last_modified", "mtime", "updated", "created",
 )  # fmt: skip
-_MARK = "sha256="
 # Seconds without an answer after which a web server is given up.
 _SECONDS = 60
 # Errors of this machine's disk.
 _OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
-# Address as it is shown -> in full, and file that was fetched -> its address.
-_full: dict[str, str] = {}
+# File that was fetched -> its address.
 _address_of: dict[Path, str] = {}
-
-
-class Address(str):
-    """An address without secrets, which stays usable in other processes that it is sent to."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return public, (_full.get(self, str(self)),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +88,7 @@ class RemoteFile:
             callback.hooks["told"] = lambda _, value, **__: told(
                 self.address, min(value, size - 1), size
             )
-        web = {"headers": {"Accept-Encoding": "identity"}} if _scheme(self.address) in _WEB else {}
+        web = {"headers": {"Accept-Encoding": "identity"}} if is_web(self.address) else {}
         with _in_words(self.address):
             self.system.get_file(self.path, str(path), callback=callback, **web)
         found = path.stat().st_size
@@ -115,44 +105,17 @@ Keep = Callable[[RemoteFile], Path]
 keeping: contextvars.ContextVar[Keep | None] = contextvars.ContextVar("keeping", default=None)
 
 
-def is_remote(source: Any) -> bool:
-    """Whether a source is an address such as `s3://bucket/a.tsv`, not a path of this machine."""
-    return isinstance(source, str) and _ADDRESS.match(source) is not None
-
-
-def public(source: Any) -> Any:
-    """Returns an address without what may be a secret; what is none is returned as it is.
-
-    Of a query its hash is left, which tells addresses apart.
-    """
-    if not is_remote(source):
-        return source
-    scheme, host, path = _PARTS.fullmatch(source).groups()
-    if scheme.lower().startswith(_WEB):
-        path, mark, query = path.partition("#")[0].partition("?")
-        if query and not query.startswith(_MARK):
-            query = f"{_MARK}{hashlib.sha256(query.encode()).hexdigest()[:8]}"
-        path += mark + query
-    shown = Address(scheme + host.rpartition("@")[2] + path)
-    if shown != source:
-        _full[shown] = str(source)
-    return shown
-
-
-def is_remote_pattern(address: str) -> bool:
-    """Whether an address stands for all files that match it; a `?` begins a query on the web."""
-    if _scheme(address) in _WEB:
-        return "*" in urlsplit(address).path
-    return glob.has_magic(address)
-
-
 def check_readable(address: str) -> None:
     """Checks that files of a kind of address can be read here.
 
     Raises:
-        InputError: a package is missing, or the kind of address is unknown.
+        InputError: a package is missing, the kind of address is unknown, or it is no address.
     """
-    shown, scheme = public(address), _scheme(address)
+    shown, scheme = public(address), scheme_of(address)
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        raise InputError(f"Expected an address, got {shown} ({error}).") from None
     try:
         import fsspec
     except ImportError:
@@ -214,12 +177,12 @@ def _listed(address: str) -> list[RemoteFile]:
     """The files of an address, as the store has them now."""
     check_readable(address)
     shown = public(address)
-    if _scheme(shown) in _WEB and urlsplit(shown).query.startswith(_MARK) and shown not in _full:
+    if lacks_query(shown):
         raise InputError(
             f"Expected the address {shown} with its query, which no recipe holds: give it again."
         )
     with _in_words(shown):
-        system, path = _opened(_full.get(shown, str(address)))
+        system, path = _opened(in_full(shown))
         system.invalidate_cache()
         paths = [path]
         if is_remote_pattern(shown):
@@ -243,7 +206,7 @@ def _opened(address: str) -> tuple[Any, str]:
     import fsspec
 
     options: dict[str, Any] = {}
-    if _scheme(address) in _WEB:
+    if is_web(address):
         import aiohttp
 
         # Its own bound of five minutes is one of whole files.
@@ -262,10 +225,6 @@ def _file(address: str, system: Any, path: str, info: Mapping[str, Any]) -> Remo
         size=info.get("size"), system=system, path=path,
         marks={mark: str(info[mark]) for mark in _FINGERPRINTS if info.get(mark) is not None},
     )  # fmt: skip
-
-
-def _scheme(address: str) -> str:
-    return address.partition("://")[0].lower()
 
 
 @contextlib.contextmanager

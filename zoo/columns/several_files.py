@@ -6,13 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from keras_transformer.zoo.columns.remote import (
-    fetched,
-    is_remote,
-    is_remote_pattern,
-    named,
-    public,
-)
+from keras_transformer.zoo.columns.addresses import is_remote, is_remote_pattern, public
+from keras_transformer.zoo.columns.remote import fetched, named
 from keras_transformer.zoo.errors import InputError, no_file
 from keras_transformer.zoo.printable import shortened_value
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_transformer.zoo.columns.remote import is_remote, public, said_by_address
+from keras_transformer.zoo.columns.addresses import is_remote, public
+from keras_transformer.zoo.columns.remote import said_by_address
 from keras_transformer.zoo.columns.several_files import check_no_mixture, files_of, is_pattern
 from keras_transformer.zoo.columns.texts import Texts
 from keras_transformer.zoo.data.rows import Rows, check_share, taken

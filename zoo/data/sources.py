@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_transformer.zoo.columns.remote import is_remote, named, public, said_by_address
+from keras_transformer.zoo.columns.addresses import is_remote, public
+from keras_transformer.zoo.columns.remote import named, said_by_address
 from keras_transformer.zoo.columns.several_files import (
     check_no_mixture,
     files_of,

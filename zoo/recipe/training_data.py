@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.zoo.columns.remote import is_remote, public
+from keras_transformer.zoo.columns.addresses import is_remote, public
 from keras_transformer.zoo.columns.several_files import (
     files_of,
     is_mixture,

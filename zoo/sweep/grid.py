@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import numbers
 import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,8 @@ def checked(vary: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
         raise InputError(f"Expected vary to map options to their values, got vary={vary!r}.")
     lists = {}
     for name, values in vary.items():
+        if not isinstance(name, str):
+            raise InputError(f"Expected vary to map names of options to values, got {name!r}.")
         if isinstance(values, str | bytes) or not isinstance(values, Iterable):
             raise InputError(f"Expected a list of values to vary {name}, got {values!r}.")
         # Those of NumPy, such as `np.geomspace` gives, as Python's.
@@ -59,9 +62,11 @@ def combinations(
         seed: seed of the draw.
 
     Raises:
-        InputError: there are fewer than `count`, or too many.
+        InputError: there are fewer than `count`, or too many, or it is no integer.
     """
     total = math.prod(len(values) for values in vary.values())
+    if count is not None and (isinstance(count, bool) or not isinstance(count, numbers.Integral)):
+        raise InputError(f"Expected trials to be an integer, got trials={count!r}.")
     if count is not None and not 1 <= count <= min(total, MOST):
         raise InputError(
             f"Expected trials to be from 1 to {min(total, MOST)}, of {total} combinations, got "

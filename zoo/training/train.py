@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.columns.remote import public
+from keras_transformer.zoo.columns.addresses import public
 from keras_transformer.zoo.data.columns import COLUMNS, check_no_columns
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.distributed.devices import current

@@ -10,7 +10,7 @@ from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.convert.provenance import provenance
 from keras_transformer.edge.graphs.free import EntryPoint, entry_points
 from keras_transformer.edge.precision import kept_patterns
-from keras_transformer.edge.publish.model_card import NAME, origin_of
+from keras_transformer.edge.publish.model_card import card_beside, origin_of
 from keras_transformer.edge.targets.artifact import KIND, Artifact
 from keras_transformer.edge.targets.exported import replay
 from keras_transformer.edge.targets.exported.graph_parity import graphs_parity
@@ -93,8 +93,9 @@ class FolderWriter(Writer):
 
     def check_out(self, out: Path, *, overwrite: bool) -> None:
         """Checks that the folder may be saved to a path."""
+        card = card_beside(resolved(out))
         check_folder_target(out, overwrite=overwrite, kind=KIND)
-        check_file_target(resolved(out).with_name(NAME), overwrite=True)
+        check_file_target(card, overwrite=True)
 
     def graphs(self, checkpoint: Checkpoint) -> dict[str, EntryPoint]:
         """Returns the graphs of a model by name."""

@@ -13,6 +13,28 @@ _BYTES_PER_LINE = 16
 # Ops whose method of MicroMutableOpResolver is not their name in camel case.
 _METHODS = {"BATCH_MATMUL": "BatchMatMul", "PADV2": "PadV2"}
 
+# No name of an array: keywords of C and C++, and what a program and its libraries have already.
+_TAKEN = frozenset(
+    """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t
+    char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr
+    constinit continue decltype default delete do double dynamic_cast else enum explicit export
+    extern false float for friend goto if inline int long main mutable namespace new noexcept not
+    not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires
+    restrict return short signed sizeof static static_assert static_cast std struct switch template
+    tflite this thread_local throw true try typedef typeid typename typeof union unsigned using
+    virtual void volatile wchar_t while xor xor_eq
+    """.split()
+)
+# Nor of a header, which would stand in the place of C's own.
+_HEADERS = frozenset(
+    """
+    assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
+    stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar
+    wchar wctype
+    """.split()
+)
+
 
 def source_names(path: Path) -> tuple[str, ...]:
     """Returns the names of the files of `c_sources`.
@@ -28,11 +50,22 @@ def c_name(path: Path) -> str:
     """Returns a file's stem as a C identifier, with `_` for invalid characters.
 
     Raises:
-        InputError: if it does not begin with a letter.
+        InputError: if it does not begin with a letter, or means something else in C or C++, or the
+            file would be in the place of its own sources.
     """
     name = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
     if not name[:1].isalpha():
         raise InputError(f"Expected a file name that begins with a letter, got {path.name}.")
+    if path.suffix in (".c", ".h"):
+        raise InputError(
+            f"Expected a file name beside which {name}.c and {name}.h have a place, got "
+            f"{path.name}; choose another, such as {path.stem}.tflite."
+        )
+    if name in _TAKEN or name in _HEADERS:
+        raise InputError(
+            f"Expected a file name that is free in C and C++, got {path.name}: {name} is a keyword "
+            f"or a library's; choose another, such as my_{path.name}."
+        )
     return name
 
 

@@ -8,7 +8,7 @@ import pytest
 from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.publish.model_card import Origin
 from keras_transformer.edge.targets.artifact import Artifact
-from keras_transformer.edge.targets.convert import convert
+from keras_transformer.edge.targets.convert import convert, open_writer
 from keras_transformer.zoo.errors import InputError
 from tests.edge.models import calibration, random_model
 
@@ -24,6 +24,15 @@ def test_what_is_saved(tmp_path):
     assert (tmp_path / "MODEL_CARD.md").read_text().count("## m.tflite") == 1
     assert repr(artifact).startswith(f"<plain float32: {artifact.size:,} bytes, largest difference")
     assert repr(artifact).endswith(" on 64 rows>")
+
+
+def test_a_file_has_not_the_name_of_its_card(tmp_path):
+    out = tmp_path / "MODEL_CARD.md"
+    out.write_text("# Mine\n")
+    for target in ("plain", "saved_model"):
+        with pytest.raises(InputError, match=r"other than MODEL_CARD\.md, which is the card's"):
+            open_writer(target).check_out(out, overwrite=True)
+    assert out.read_text() == "# Mine\n"
 
 
 NO_PARITY = Parity(

@@ -230,3 +230,9 @@ def test_names_in_c():
     assert c_name(Path("a/my model-2.tflite")) == "my_model_2"
     with pytest.raises(InputError, match="a file name that begins with a letter, got 2b.tflite"):
         c_name(Path("2b.tflite"))
+    for name in ("a.c", "a.h"):
+        with pytest.raises(InputError, match=rf"a\.c and a\.h have .*got {name}.*a\.tflite"):
+            c_name(Path(name))
+    for name in ("class", "float", "int", "main", "string", "tflite"):
+        with pytest.raises(InputError, match=f"{name} is a keyword .* such as my_{name}.tflite"):
+            c_name(Path(f"{name}.tflite"))

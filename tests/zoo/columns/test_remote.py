@@ -2,11 +2,13 @@
 
 import builtins
 import errno
+import io
 import json
+import zipfile
 
 import pytest
 
-from keras_transformer.zoo.columns import remote
+from keras_transformer.zoo.columns import addresses, remote
 from keras_transformer.zoo.columns.several_files import files_of, is_pattern, weighted_files
 from keras_transformer.zoo.data.plain_text import load_plain_text
 from keras_transformer.zoo.data.sources import read_source
@@ -44,9 +46,9 @@ def web(tmp_path):
 
 def test_what_an_address_is():
     for one in ("s3://bucket/a", "gs://b/c", "https://host/a.tsv", "memory://a"):
-        assert remote.is_remote(one)
+        assert addresses.is_remote(one)
     for one in ("a.tsv", "/a//b", "C://data/a.tsv", "hf:owner/name", "", 0.1, None):
-        assert not remote.is_remote(one)
+        assert not addresses.is_remote(one)
 
 
 @pytest.mark.parametrize(
@@ -57,28 +59,44 @@ def test_what_an_address_is():
         ("https://host/a.tsv?signature=hush", "https://host/a.tsv?sha256=adb94eb7"),
         ("s3://bucket/what?.tsv", "s3://bucket/what?.tsv"),
         ("https://host/a.tsv", "https://host/a.tsv"),
+        ("https://[::1]:8/a.tsv", "https://[::1]:8/a.tsv"),
+        ("zip://a.tsv::https://me:hush@host/b.zip", "zip://a.tsv::https://host/b.zip"),
+        (
+            "zip://a.tsv::cached::https://me:hush@host/b?key=hush",
+            "zip://a.tsv::cached::https://host/b?sha256=18639266",
+        ),
+        ("cached::https://me:hush@host/a.tsv", "cached::https://host/a.tsv"),
     ],
 )
 def test_secrets_are_not_shown(address, shown):
-    found = remote.public(address)
+    found = addresses.public(address)
     assert found == shown
     assert "hush" not in repr(found)
     # What was shown once stays so.
-    assert remote.public(found) == shown
+    assert addresses.public(found) == shown
+
+
+def test_a_file_in_an_archive(bucket):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.tsv", ROWS["a.tsv"])
+    bucket.pipe_file("/bucket/rows.zip", packed.getvalue())
+    (path,) = files_of("zip://a.tsv::memory://bucket/rows.zip")
+    assert path.read_text() == ROWS["a.tsv"]
 
 
 def test_queries_tell_addresses_apart():
-    one, other = (remote.public(f"https://host/rows?part={part}") for part in ("a", "b"))
+    one, other = (addresses.public(f"https://host/rows?part={part}") for part in ("a", "b"))
     assert one != other
 
 
 def test_another_process_has_the_whole_address(monkeypatch):
     # What another process is sent, and what it makes of that.
-    make, arguments = remote.public("https://me:hush@host/a.tsv").__reduce__()
-    monkeypatch.setattr(remote, "_full", {})
+    make, arguments = addresses.public("https://me:hush@host/a.tsv").__reduce__()
+    monkeypatch.setattr(addresses, "_full", {})
     found = make(*arguments)
     assert found == "https://host/a.tsv"
-    assert remote._full == {"https://host/a.tsv": "https://me:hush@host/a.tsv"}
+    assert addresses._full == {"https://host/a.tsv": "https://me:hush@host/a.tsv"}
 
 
 def test_patterns():
@@ -186,7 +204,7 @@ def test_a_web_server(web):
 )
 def test_what_a_server_lacks(path, kind, sentence, web, tmp_path):
     address = address_of(web, path)
-    shown = str(remote.public(address)).replace("?", r"\?").replace("*", r"\*")
+    shown = str(addresses.public(address)).replace("?", r"\?").replace("*", r"\*")
     with prepared_in(tmp_path / "data"), pytest.raises(kind) as caught:
         files_of(address)
     assert caught.match(sentence.replace("ADDRESS", shown))
@@ -208,15 +226,15 @@ def test_passwords_and_signatures_reach_the_server(web):
     for path, secret in (("private/a.tsv", SECRET), ("a.tsv?signature=hush", "")):
         address = address_of(web, path, secret=secret)
         # Each is told in full once, and named without secrets from then on.
-        shown = remote.public(address)
+        shown = addresses.public(address)
         assert "hush" not in shown
         assert files_of(str(shown))[0].read_text() == ROWS["a.tsv"]
 
 
 def test_a_query_that_no_recipe_holds(monkeypatch):
     pytest.importorskip("aiohttp")
-    shown = str(remote.public("https://host/a.tsv?signature=hush"))
-    monkeypatch.setattr(remote, "_full", {})
+    shown = str(addresses.public("https://host/a.tsv?signature=hush"))
+    monkeypatch.setattr(addresses, "_full", {})
     with pytest.raises(InputError, match="with its query, which no recipe holds"):
         files_of(shown)
 
@@ -248,6 +266,8 @@ def test_a_full_disk_is_not_the_stores_fault(bucket, tmp_path, monkeypatch):
         ("memory://bucket/*.none", "memory://bucket/.*: expected a file that matches the pattern"),
         ("memory://bucket/shards", "got a folder; name its files by a pattern"),
         ("nowhere://a/b.tsv", "begins with s3://, gs://, https:// or another"),
+        ("nowhere::https://a/b.tsv", "begins with s3://, gs://, https:// or another"),
+        ("https://[::1/b.tsv", r"got https://\[::1/b.tsv \(Invalid IPv6 URL\)"),
         ("memory://bucket/a.mixture.json", "expected a mixture in a file of this machine"),
     ],
 )

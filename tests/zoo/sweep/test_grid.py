@@ -40,6 +40,8 @@ def test_a_few_of_more_combinations_than_fit_in_a_number():
 @pytest.mark.parametrize(
     ("vary", "count", "sentence"),
     [
+        (VARY, "3", "Expected trials to be an integer, got trials='3'."),
+        (VARY, True, "Expected trials to be an integer, got trials=True."),
         (VARY, 13, "Expected trials to be from 1 to 12, of 12 combinations, got trials=13."),
         (VARY, 0, "got trials=0."),
         ({"a": range(101), "b": range(100)}, None, "at most 10000 combinations"),
@@ -59,7 +61,8 @@ def test_values_of_numpy_are_pythons():
 @pytest.mark.parametrize(
     ("vary", "value"),
     [
-        ({}, "vary={}"), (None, "vary=None"), ({"a": []}, "to vary a, got none"),
+        ({}, "vary={}"), (None, "vary=None"), ({3: [0]}, "got 3"),
+        ({"a": []}, "to vary a, got none"),
         ({"a": "1,2"}, "'1,2'"), ({"a": 3}, "got 3"), ({"a": [[1], [2]]}, r"got \[1\]"),
         ({"a": [None]}, "got None"), ({"a": [1, 2, 1.0]}, "got 1.0 twice"),
     ],

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_transformer.zoo.columns.remote import is_remote, public
+from keras_transformer.zoo.columns.addresses import is_remote, public
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.data.text_files import read_text
 from keras_transformer.zoo.errors import InputError
