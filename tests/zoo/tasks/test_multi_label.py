@@ -64,8 +64,8 @@ def trained(tmp_path_factory):
             num_layers=1, hidden_dim=32, intermediate_dim=64, num_heads=2, dropout=0.0,
             pooling="mean",
         ),
-        epochs=8, vocab_size=80,
-        max_length=16, batch_tokens=128, learning_rate=0.02, out=folder / "out",
+        epochs=12, vocab_size=80,
+        max_length=16, batch_tokens=128, learning_rate=0.01, out=folder / "out",
     )  # fmt: skip
     return folder, checkpoint
 
