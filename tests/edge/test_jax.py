@@ -27,6 +27,7 @@ def trained(tables, tmp_path_factory):
     return folder / "float"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     mostly_slow(

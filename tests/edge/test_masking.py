@@ -13,7 +13,10 @@ from tests.edge.converted import converter
 from tests.masking import lines, trained
 
 ROWS = lines(120, 7)
-SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "int8", "int4", "integer")]
+SLOW = [
+    pytest.param(one, marks=pytest.mark.slow)
+    for one in ("float32", "float16", "int8", "int4", "integer")
+]
 TEXTS = {
     "masked": ["bob [MASK] bob", "carla carla [MASK] [MASK] " + "carla " * 20],
     "replaced": ["bob bob dora bob bob bob", "carla " * 20],
@@ -27,7 +30,7 @@ def file():
 
 
 @pytest.mark.parametrize("objective", ["masked", "replaced"])
-@pytest.mark.parametrize("precision", ["float32", "dynamic_int8", *SLOW])
+@pytest.mark.parametrize("precision", ["dynamic_int8", *SLOW])
 def test_a_file_predicts_as_the_checkpoint_does(file, objective, precision):
     made, checkpoint = file(objective, precision), trained(objective)
     runner = kt.Runner(made)

@@ -16,7 +16,10 @@ from tests.edge.converted import converter
 from tests.multi_task import SETTINGS, table, trained
 
 ROWS = ["the old ship saw Anna Stone and Lima .", "the ship saw nothing of Paris ."]
-SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "integer")]
+SLOW = [
+    pytest.param(one, marks=pytest.mark.slow)
+    for one in ("float32", "dynamic_int8", "float16", "integer")
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def choices(found):
     return found["kind"].label, named
 
 
-@pytest.mark.parametrize("precision", ["float32", "dynamic_int8", "int8", *SLOW])
+@pytest.mark.parametrize("precision", ["int8", *SLOW])
 def test_a_file_predicts_as_its_checkpoint(file, precision):
     runner = kt.Runner(file(precision))
     assert (runner.task, runner.head_names) == ("multi-task", trained().head_names)
@@ -110,6 +113,7 @@ def test_training_for_int8_takes_all_tasks(file):
     assert measured["mean"] == pytest.approx(trained().evaluate(table())["mean"], abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "made",
     [

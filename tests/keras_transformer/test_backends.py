@@ -25,8 +25,9 @@ SOME = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-@pytest.mark.parametrize("which", ["some", pytest.param("all", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("which", ["some", "all"])
 def test_the_layers_pass_on(backend, which, pytestconfig):
     if backend == keras.backend.backend():
         pytest.skip(f"this session runs on {backend}")

@@ -29,7 +29,7 @@ def found_in(file, task, pixels, folder):
 
 
 @pytest.mark.parametrize(
-    "precision", mostly_slow(TARGETS["mediapipe"].precisions, ["float32", "int8"])
+    "precision", mostly_slow(TARGETS["mediapipe"].precisions, ["int8"])
 )
 def test_images_are_classified_and_embedded_as_runner_does(trained, precision, tmp_path):
     calibration = pictures(96) if precision == "int8" else None

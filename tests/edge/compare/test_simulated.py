@@ -57,6 +57,7 @@ def test_every_layer_and_logit_of_a_translator_is_equal(translator):
     assert parity.steps < 1e-4
 
 
+@pytest.mark.slow
 def test_a_changed_weight_is_found_where_it_is_read(translator):
     runner, simulation = translator
     flatbuffer, layers = unpack(runner)[0], runner.description["layers"]

@@ -58,6 +58,7 @@ CASES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "precision"),
     mostly_slow(CASES, [("multi-label", "int8")]),

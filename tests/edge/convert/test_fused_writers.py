@@ -86,7 +86,7 @@ PRECISE = [
 
 @pytest.mark.parametrize(
     ("kind", "precision"),
-    mostly_slow(PRECISE, [("decoder", "int8")]),
+    mostly_slow(PRECISE, []),
 )
 def test_one_file_writes_as_all_members(kind, precision, together):
     """`convert` compares each layer, and what is most probable in 95 % of the positions."""

@@ -48,6 +48,7 @@ def test_int8_is_nearer_to_the_float_model_than_stored_outputs(errors):
     assert ours < 0.36 * static
 
 
+@pytest.mark.slow
 def test_all_kernels_are_integers(errors):
     for _, data in errors.values():
         assert {kernel.type for kernel in kernels(unpack(data)[0])} == {"INT8"}

@@ -22,6 +22,7 @@ def model():
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", mostly_slow(PRECISIONS, ["int16x8"]))
 def test_files_are_written(model, precision):
     is_static = precision in ("int8", "static_int8", "int16x8")

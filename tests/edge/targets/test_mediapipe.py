@@ -94,6 +94,7 @@ def test_an_embedding_is_what_the_head_reads(paths):
     np.testing.assert_allclose(logits, Runner(paths["plain"]).scores(TEXTS), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_embedding_is_no_prediction(paths):
     with pytest.raises(InputError, match="a file that predicts, .* gives embeddings"):
         Runner(paths["embedder"]).predict(TEXTS)

@@ -164,6 +164,7 @@ def test_the_card_has_the_tokenizer(artifact, bundle):
     assert artifact.measured["tokenizer in C"] in card
 
 
+@pytest.mark.slow
 def test_a_model_of_pairs_has_an_arena_and_a_tokenizer(bundle):
     made = converted(random_model(pair=True), calibration=calibration(pair=True))
     assert made.description["arena_bytes"] < ARENA

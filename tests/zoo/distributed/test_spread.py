@@ -82,6 +82,7 @@ def alone(tables, tmp_path_factory):
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "distribute"),
     mostly_slow(

@@ -250,6 +250,7 @@ def test_quantization_aware_training(trained, folders):
     check_quantized(trained, folders)
 
 
+@pytest.mark.slow
 def test_stochastic_depth_is_of_training_alone(folders):
     made = kt.train(
         CONFIG, train=str(folders["train"]), validation=str(folders["dev"]), epochs=2,

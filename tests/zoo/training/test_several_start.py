@@ -36,6 +36,7 @@ def trained(name, fusion="cross", **options):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", mostly_slow(["cross", "late"], ["cross"]))
 def test_the_text_begins_with_trained_weights(text_model, fusion):
     made = trained(f"cct_2+{text_model}", fusion)

@@ -24,6 +24,7 @@ def path(tmp_path):
     return tmp_path / "tasks.json"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", mostly_slow(
     [{}, {"lora": 2}, {"layer_decay": 0.5}, {"freeze": "encoder"}], [{"lora": 2}],
 ))  # fmt: skip

@@ -73,6 +73,7 @@ def test_a_run_records_the_batch_that_it_found(tables, tmp_path):
     assert "whole already" in " ".join(heard.notes)
 
 
+@pytest.mark.slow
 def test_steps_are_measured_on_a_device_of_its_own(tables):
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tables)], capture_output=True, text=True,

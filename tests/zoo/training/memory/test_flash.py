@@ -107,6 +107,7 @@ WITH_LOGITS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     mostly_slow([[name] for name in (*WITHOUT_LOGITS, *WITH_LOGITS)], [["window"]]),

@@ -104,6 +104,7 @@ def test_smaller_steps_learn_what_others_do(kind, options, tables, tmp_path):
             np.testing.assert_allclose(value, expected[path], atol=2e-5, err_msg=path)
 
 
+@pytest.mark.slow
 def test_steps_on_jax_need_less_memory():
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True,
