@@ -8,6 +8,7 @@ import click
 from keras_transformer.cli import kinds, options
 from keras_transformer.cli.convert import lengths_of
 from keras_transformer.cli.spread import check_engine, engine_options
+from keras_transformer.cli.training import resumable
 from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.zoo.numerals import read_number
 
@@ -95,7 +96,6 @@ def search(
     from keras_transformer.edge.choose.search import search as edge_search
     from keras_transformer.zoo.backends import check_backend
     from keras_transformer.zoo.data.columns import columns_of
-    from keras_transformer.zoo.errors import RunError
     from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 
     check_backend("search")
@@ -117,17 +117,11 @@ def search(
             columns=columns, decoding=decoding,
             **{name: given[name] and str(given[name]) for name in ("data", "train", "validation")},
         )  # fmt: skip
-    with display.Progress() as progress:
-        try:
-            found = edge_search(
-                trained, given.pop("data"), out, columns=columns, candidates=candidates,
-                report=progress, trials=trials, **given, **decoding,
-            )  # fmt: skip
-        except (KeyboardInterrupt, OSError, RunError) as error:
-            cut_off = not isinstance(error, FileExistsError | FileNotFoundError)
-            if cut_off and (out / RESULTS).exists():
-                progress.note(f"{out} holds what was done; --resume goes on from it.")
-            raise
+    with display.Progress() as progress, resumable(out, RESULTS, progress.note):
+        found = edge_search(
+            trained, given.pop("data"), out, columns=columns, candidates=candidates,
+            report=progress, trials=trials, **given, **decoding,
+        )  # fmt: skip
     report.write(found, out)
     display.grids(found)
     if found.noise:

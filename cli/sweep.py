@@ -105,17 +105,11 @@ def _swept(
         )
     else:
         display.device()
-    with display.Progress() as progress:
-        try:
-            return zoo_sweep(
-                **run, vary=vary, trials=trials, out=out, report=progress,
-                watched=lambda trial: watched(trial, **curves, note=progress.note), **given,
-            )  # fmt: skip
-        except (KeyboardInterrupt, OSError, RunError) as error:
-            cut_off = not isinstance(error, FileExistsError | FileNotFoundError)
-            if cut_off and (out / RESULTS).exists():
-                progress.note(f"{out} holds what was done; --resume goes on from it.")
-            raise
+    with display.Progress() as progress, training.resumable(out, RESULTS, progress.note):
+        return zoo_sweep(
+            **run, vary=vary, trials=trials, out=out, report=progress,
+            watched=lambda trial: watched(trial, **curves, note=progress.note), **given,
+        )  # fmt: skip
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import click
 
 from keras_transformer.cli import kinds, options
 from keras_transformer.cli.spread import PLACES, place_options, spread
+from keras_transformer.zoo.errors import RunError
 
 
 @contextmanager
@@ -19,7 +20,6 @@ def session(
     from keras_transformer.cli import display
     from keras_transformer.cli.memory import keep_freed_memory
     from keras_transformer.zoo.distributed.devices import is_writer
-    from keras_transformer.zoo.errors import RunError
     from keras_transformer.zoo.progress import Report
     from keras_transformer.zoo.training.run_folder import states_of
 
@@ -37,6 +37,18 @@ def session(
             if cut_off and (states_of(out) / "state").exists():
                 progress.note(f"{states_of(out)} holds the last state; --resume goes on from it.")
             raise
+
+
+@contextmanager
+def resumable(out: Path, results: str, note: Callable[[str], None]) -> Iterator[None]:
+    """Says how to go on with work of many parts that is cut off once `out/results` is there."""
+    try:
+        yield
+    except (KeyboardInterrupt, OSError, RunError) as error:
+        cut_off = not isinstance(error, FileExistsError | FileNotFoundError)
+        if cut_off and (out / results).exists():
+            note(f"{out} holds what was done; --resume goes on from it.")
+        raise
 
 
 @contextmanager

@@ -91,8 +91,8 @@ def read_questions(
     """
     columns = [question, context, *([] if answers is None else [answers])]
     if isinstance(source, str | os.PathLike):
-        path: Path | str = local_file(source)
         inner = local_file(source)
+        path: Path | str = inner
         suffix = inner.with_suffix("").suffix if inner.suffix == ".gz" else inner.suffix
         if suffix not in _SUFFIXES:
             known = " or ".join(_SUFFIXES)
