@@ -58,7 +58,7 @@ def silu(x):
 
 
 def hard_silu(x):
-    """Returns `x * relu6(x + 3) / 6`, h-swish (Howard et al. 2019, arXiv:1905.02244, section 5.2)."""
+    """Returns `x * relu6(x + 3) / 6`, h-swish (Howard et al. 2019, arXiv:1905.02244, 5.2)."""
     # As the TFLite converter expects it, so that it becomes one HARD_SWISH.
     return x * ops.relu6(x + 3.0) * (1.0 / 6.0)
 

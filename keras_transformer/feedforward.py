@@ -15,8 +15,8 @@ class Activated(QuantizedLayer):
     """Base of the layers that activate what they project; `activation` is a name of `ACTIVATIONS`.
 
     With `inner_bits`, or activations of more than 8 bits, gelu and silu are computed as
-    `x * sigmoid(slope * x)`, whose ops such a device supports. relu is part of the projection before
-    it, and hard_silu one op of 8 bits.
+    `x * sigmoid(slope * x)`, whose ops such a device supports. relu is part of the projection
+    before it, and hard_silu one op of 8 bits.
     """
 
     def _check_activation(self, activation):

@@ -1,7 +1,7 @@
-"""The Kotlin of docs/targets, compiled by JetBrains' compiler; what needs no phone is run on the JVM.
+"""The Kotlin of docs/targets, compiled by JetBrains' compiler; what needs no phone runs on the JVM.
 
-The compiler is npm's package `kotlin-compiler`, which is fetched once into the cache that the demo's
-LiteRT.js is kept in, too. Classes of Android, MediaPipe and LiteRT are declared here as far as the
+The compiler is npm's package `kotlin-compiler`, which is fetched once into the cache in which the
+demo's LiteRT.js is kept, too. Classes of Android, MediaPipe and LiteRT are declared here as far as the
 pages call them, so that a compiled page has the right syntax, imports and types as far as these
 declarations go. Of Unicode's rules, ICU for Java (Debian's libicu4j-java) has those of Android's.
 """
@@ -113,7 +113,8 @@ AROUND = {
 MAIN = r"""
 fun read(hex: String) = String(hex.chunked(2).map { it.toInt(16).toByte() }.toByteArray())
 fun written(text: String) = text.toByteArray().joinToString("") { "%02x".format(it) }
-fun pieces(text: String) = Regex("w(\\d+)").findAll(text).map { it.groupValues[1].toInt() + 5 }.toList()
+fun pieces(text: String) =
+    Regex("w(\\d+)").findAll(text).map { it.groupValues[1].toInt() + 5 }.toList()
 fun decode(ids: List<Int>) = ids.joinToString(" ") { "w${it - 5}" }
 
 fun main(arguments: Array<String>) {

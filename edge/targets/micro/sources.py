@@ -80,9 +80,9 @@ def c_sources(path: Path, data: bytes | None = None) -> dict[str, bytes]:
         data: the file's bytes; by default they are read.
 
     Returns:
-        `NAME.h` and `NAME.c`, the model as an array of bytes and its labels, and `NAME_ops.h`, which registers its
-        ops and defines the arena's size; for a model of sounds also `listening_sources`, for one of
-        texts `tokenizer_sources`.
+        `NAME.h` and `NAME.c`, the model as an array of bytes and its labels, and `NAME_ops.h`,
+        which registers its ops and defines the arena's size; for a model of sounds also
+        `listening_sources`, for one of texts `tokenizer_sources`.
 
     Raises:
         InputError: see `c_name`.
