@@ -1,8 +1,8 @@
 """The Kotlin of docs/targets, compiled by JetBrains' compiler; what needs no phone runs on the JVM.
 
 The compiler is npm's package `kotlin-compiler`, which is fetched once into the cache in which the
-demo's LiteRT.js is kept, too. Classes of Android, MediaPipe and LiteRT are declared here as far as the
-pages call them, so that a compiled page has the right syntax, imports and types as far as these
+demo's LiteRT.js is kept, too. Classes of Android, MediaPipe and LiteRT are declared here as far as
+the pages call them, so that a compiled page has the right syntax, imports and types as far as these
 declarations go. Of Unicode's rules, ICU for Java (Debian's libicu4j-java) has those of Android's.
 """
 
