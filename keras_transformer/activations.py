@@ -57,11 +57,18 @@ def silu(x):
     return ops.silu(x) if _has_own_gradient.get() or not is_custom else x * ops.sigmoid(x)
 
 
+def hard_silu(x):
+    """Returns `x * relu6(x + 3) / 6`, h-swish (Howard et al. 2019, arXiv:1905.02244, 5.2)."""
+    # As the TFLite converter expects it, so that it becomes one HARD_SWISH.
+    return x * ops.relu6(x + 3.0) * (1.0 / 6.0)
+
+
 ACTIVATIONS = {
     "relu": ops.relu,
     "gelu": gelu,
     "gelu_tanh": lambda x: ops.gelu(x, approximate=True),
     "silu": silu,
+    "hard_silu": hard_silu,
 }
 
 # Activation -> the slope of the sigmoid for which `x * sigmoid(slope * x)` equals the activation or

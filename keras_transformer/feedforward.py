@@ -14,8 +14,9 @@ from keras_transformer.quantization import QuantizedLayer
 class Activated(QuantizedLayer):
     """Base of the layers that activate what they project; `activation` is a name of `ACTIVATIONS`.
 
-    With `inner_bits`, or activations of more than 8 bits, an activation other than relu is computed
-    as `x * sigmoid(slope * x)`, whose ops such a device supports.
+    With `inner_bits`, or activations of more than 8 bits, gelu and silu are computed as
+    `x * sigmoid(slope * x)`, whose ops such a device supports. relu is part of the projection
+    before it, and hard_silu one op of 8 bits.
     """
 
     def _check_activation(self, activation):
@@ -44,6 +45,10 @@ class Activated(QuantizedLayer):
     def _activate(self, x, training):
         """Any shape to the same."""
         is_plain = self.inner_bits is None and (self.activation_bits or 0) <= 8
+        if self.activation == "hard_silu" and (self.activation_bits or 0) > 8:
+            # One op of 8 bits alone: the converter must not find it, nor a factor that is stored.
+            scaled = 2.0 * x
+            return scaled * ops.relu6(0.5 * scaled + 3.0) * (1.0 / 12.0)
         if is_plain or self.activation not in SIGMOID_SLOPES:
             return ACTIVATIONS[self.activation](x)
         slope = SIGMOID_SLOPES[self.activation]
@@ -64,7 +69,7 @@ class FeedForward(Activated):
 
     Args:
         intermediate_dim: width between the projections, F.
-        activation: `relu`, `gelu` (exact), `gelu_tanh` or `silu`.
+        activation: `relu`, `gelu` (exact), `gelu_tanh`, `silu` or `hard_silu`.
         gated: whether a second, activated projection multiplies the first.
         dropout: dropout rate after the activation.
         rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.

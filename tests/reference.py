@@ -17,6 +17,7 @@ ACTIVATIONS = {
         x * 0.5 * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
     ),
     "silu": lambda x: x / (1.0 + np.exp(-x)),
+    "hard_silu": lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
 }
 
 

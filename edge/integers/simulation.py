@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transformer.activations import without_own_gradients
-from keras_transformer.edge.integers import kernels
+from keras_transformer.edge.integers import hard_silu, kernels
 from keras_transformer.edge.integers.values import (
     Computed,
     Floats,
@@ -42,10 +42,11 @@ _SINGLE = {
     "Rsqrt": kernels.inverse_root, "Softmax": kernels.softmax, "Sigmoid": kernels.sigmoid,
     "Tanh": kernels.tanh,
 }  # fmt: skip
-# Parts of GELU, which a file computes as one op, whichever of them TensorFlow writes.
+# Parts of GELU and of hard SiLU, which a file computes as one op, whichever of them TensorFlow
+# writes.
 _POINTWISE = {
     "Mul": np.multiply, "RealDiv": np.divide, "AddV2": np.add, "Neg": np.negative,
-    "Erf": kernels.erf, "Erfc": kernels.erfc,
+    "Erf": kernels.erf, "Erfc": kernels.erfc, "Relu6": hard_silu.relu6,
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from keras_transformer.edge.integers import kernels
+from keras_transformer.edge.integers import hard_silu, kernels
 from keras_transformer.edge.integers.kernels import Grid, Kernel
 
 Move = Callable[[np.ndarray], np.ndarray]
@@ -112,7 +112,9 @@ class Computed(Unrounded):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Pointwise(Unrounded):
-    """A function of each value of a tensor, which a file computes as one op, by a table.
+    """A function of each value of a tensor, which a file computes as one op.
+
+    It is a table, but for hard SiLU, which has a kernel of its own.
 
     Attributes:
         x: the tensor.
@@ -138,7 +140,12 @@ class Pointwise(Unrounded):
         return cls(x=x, values=values)
 
     def finish(self, out: Grid) -> np.ndarray:
-        return _moved(kernels.looked_up(self.values, self.x.integers, out), self.moves)
+        x, grid = self.x.integers, self.x.grid
+        if hard_silu.is_hard_silu(self.values, grid.values(kernels.ALL)):
+            found = hard_silu.hard_silu(x, grid, out)
+        else:
+            found = kernels.looked_up(self.values, x, out)
+        return _moved(found, self.moves)
 
     def moved(self, move: Move) -> "Pointwise":
         """The result with its values in another order or shape."""

@@ -47,7 +47,7 @@ class TransformerConfig:
         attention_dropout: dropout rate of attention probabilities.
         stochastic_depth: rate of rows from which a sublayer of the last block is left out in
             training; those of earlier blocks less often, in proportion to their depth.
-        activation: activation of the feed-forward layer.
+        activation: activation of the feed-forward layer, see `FeedForward`.
         gated: whether the feed-forward layer is gated.
         norm: `layer_norm` or `rms_norm`.
         epsilon: epsilon of the norm.

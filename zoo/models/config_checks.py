@@ -14,7 +14,7 @@ SCALING = ("factor", "low_freq_factor", "high_freq_factor", "original_length")
 CHOICES = {
     "architecture": ARCHITECTURES,
     "positions": POSITIONS,
-    "activation": ("relu", "gelu", "gelu_tanh", "silu"),
+    "activation": ("relu", "gelu", "gelu_tanh", "silu", "hard_silu"),
     "norm": ("layer_norm", "rms_norm"),
     "pooling": ("first", "mean", "max", "attention"),
     "pooler": ("tanh", "none", "relu", "gelu"),

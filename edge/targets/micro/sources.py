@@ -1,12 +1,15 @@
 """C sources of a file: the model as an array, its ops and its arena, and what surrounds it."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.runtime.packed import LABELS, unpack
+from keras_transformer.edge.targets.micro.c_code import quoted
 from keras_transformer.edge.targets.micro.listening import listening_sources
 from keras_transformer.edge.targets.micro.tokenizing import tokenizer_sources
 from keras_transformer.edge.tflite.schema import count_ops
+from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.errors import InputError
 
 _BYTES_PER_LINE = 16
@@ -77,9 +80,9 @@ def c_sources(path: Path, data: bytes | None = None) -> dict[str, bytes]:
         data: the file's bytes; by default they are read.
 
     Returns:
-        `NAME.h` and `NAME.c`, the model as an array of bytes, and `NAME_ops.h`, which registers its
-        ops and defines the arena's size; for a model of sounds also `listening_sources`, for one of
-        texts `tokenizer_sources`.
+        `NAME.h` and `NAME.c`, the model as an array of bytes and its labels, and `NAME_ops.h`,
+        which registers its ops and defines the arena's size; for a model of sounds also
+        `listening_sources`, for one of texts `tokenizer_sources`.
 
     Raises:
         InputError: see `c_name`.
@@ -87,18 +90,27 @@ def c_sources(path: Path, data: bytes | None = None) -> dict[str, bytes]:
     name = c_name(path)
     flatbuffer, description, files = unpack(path if data is None else data)
     arena = description["arena_bytes"]
+    listening = listening_sources(name, description, files)
+    # Those of sounds are in the listener.
+    has_labels = LABELS in files and not listening
+    labels = read_labels(files[LABELS], LABELS) if has_labels else ()
     texts = (
-        _header(name, len(flatbuffer)), _array(name, flatbuffer),
+        _header(name, len(flatbuffer), labels), _array(name, flatbuffer, labels),
         _ops(name, sorted(count_ops(flatbuffer)), arena),
     )  # fmt: skip
     found = dict(zip(source_names(path), texts, strict=True))
-    found |= listening_sources(name, description, files)
+    found |= listening
     found |= tokenizer_sources(name, description, files)
     return {name: text.encode() for name, text in found.items()}
 
 
-def _header(name: str, size: int) -> str:
+def _header(name: str, size: int, labels: Sequence[str]) -> str:
     guard = f"{name.upper()}_H_"
+    told = f"""
+
+/* The labels in the order of the outputs, in UTF-8. */
+#define {name.upper()}_LABELS {len(labels)}
+extern const char* const {name}_labels[{name.upper()}_LABELS];"""
     return f"""\
 #ifndef {guard}
 #define {guard}
@@ -109,7 +121,7 @@ extern "C" {{
 
 /* A TFLite model of {size} bytes, aligned as TensorFlow Lite Micro reads it. */
 extern const unsigned char {name}[{size}];
-extern const unsigned int {name}_size;
+extern const unsigned int {name}_size;{told if labels else ""}
 
 #ifdef __cplusplus
 }}
@@ -119,12 +131,18 @@ extern const unsigned int {name}_size;
 """
 
 
-def _array(name: str, flatbuffer: bytes) -> str:
+def _array(name: str, flatbuffer: bytes, labels: Sequence[str]) -> str:
     lines = (
         flatbuffer[start : start + _BYTES_PER_LINE]
         for start in range(0, len(flatbuffer), _BYTES_PER_LINE)
     )
     numbers = ",\n".join("    " + ", ".join(f"0x{byte:02x}" for byte in line) for line in lines)
+    strings = ",\n".join(f"    {quoted(label)}" for label in labels)
+    told = f"""
+const char* const {name}_labels[{name.upper()}_LABELS] = {{
+{strings}
+}};
+"""
     return f"""\
 #include "{name}.h"
 
@@ -139,7 +157,7 @@ const unsigned int {name}_size = {len(flatbuffer)};
 {name.upper()}_ALIGNED const unsigned char {name}[{len(flatbuffer)}] = {{
 {numbers}
 }};
-"""
+{told if labels else ""}"""
 
 
 def _ops(name: str, ops: list[str], arena: int) -> str:

@@ -53,10 +53,13 @@ FAMILIES = {
     "mpnet": {"position_bias": "t5", "num_segments": 0, "pooler": "none"},
 }  # fmt: skip
 SINGLY = {
-    **{f"activation={name}": {"activation": name} for name in ("relu", "gelu_tanh", "silu")},
+    **{
+        f"activation={name}": {"activation": name}
+        for name in ("relu", "gelu_tanh", "silu", "hard_silu")
+    },
     **{
         f"gated {name}": {"activation": name, "gated": True}
-        for name in ("relu", "gelu", "gelu_tanh", "silu")
+        for name in ("relu", "gelu", "gelu_tanh", "silu", "hard_silu")
     },
     **{f"positions={name}": {"positions": name} for name in ("rotary", "t5", "alibi")},
     **{f"pooling={name}": {"pooling": name} for name in ("mean", "max", "attention")},

@@ -27,7 +27,7 @@ def _tensor(model, graph, name, shape, grid, dtype=TYPES.INT8, data=None, scales
     return len(graph.tensors) - 1
 
 
-def single_op(name, inputs, out, shape, *, constants=(), options=None):
+def single_op(name, inputs, out, shape, *, constants=(), options=None, version=2):
     """The bytes of a file of one op.
 
     Args:
@@ -36,6 +36,7 @@ def single_op(name, inputs, out, shape, *, constants=(), options=None):
         out, shape: grid and shape of the output.
         constants: arguments of `_tensor` of each tensor after those, by name, in dicts.
         options: pair of the name of the op's options and their values by name.
+        version: of the op.
     """
     model, graph = schema.ModelT(), schema.SubGraphT()
     model.version, model.description = 3, b"one op"
@@ -50,7 +51,7 @@ def single_op(name, inputs, out, shape, *, constants=(), options=None):
     place = _tensor(model, graph, "y", shape, out)
     code, op = schema.OperatorCodeT(), schema.OperatorT()
     code.builtinCode = getattr(schema.BuiltinOperator, name)
-    code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), 2
+    code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), version
     op.opcodeIndex, op.inputs = 0, np.array(given + fixed, np.int32)
     op.outputs = np.array([place], np.int32)
     if options is not None:

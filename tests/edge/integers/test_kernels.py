@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_transformer.edge.integers import kernels
+from keras_transformer.edge.integers import hard_silu, kernels
 from keras_transformer.edge.integers.kernels import Grid, Kernel, windows
 from keras_transformer.edge.integers.values import Floats
 from keras_transformer.zoo.errors import RunError
@@ -152,6 +152,22 @@ def test_gelu_is_looked_up(seed):
     np.testing.assert_array_equal(
         run(data, ALL[None])[0], kernels.looked_up(gelu, ALL, out)
     )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_hard_silu(seed):
+    rng = np.random.default_rng(seed)
+    # Inputs past -3 and 3, at which the gate saturates, and outputs past the range.
+    xs = Grid.of(-rng.uniform(0.05, 12.0), rng.uniform(0.05, 12.0))
+    out = Grid.of(-rng.uniform(0.1, 0.4), rng.uniform(0.3, 12.0))
+    data = single_op(
+        "HARD_SWISH", [((1, 256), xs)], out, (1, 256), options=("HardSwishOptions", {}), version=1
+    )
+    found = hard_silu.hard_silu(ALL, xs, out)
+    np.testing.assert_array_equal(run(data, ALL[None])[0], found)
+    # The fixed point is not far from the function.
+    x = xs.values(ALL)
+    np.testing.assert_allclose(found, out.store(x * np.clip(x / 6 + 0.5, 0, 1)), rtol=0, atol=1)
 
 
 @pytest.mark.parametrize("seed", range(20))
