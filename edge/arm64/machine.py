@@ -1,0 +1,196 @@
+"""An ARM64 Python with NumPy and LiteRT, made from packages once and run by QEMU.
+
+Debian's packages are unpacked into a folder, without being installed: QEMU's user mode runs the
+Python in it as a process of this machine, which sees this machine's files.
+"""
+
+import dataclasses
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from keras_transformer.edge.arm64.cores import CORES, Core
+from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.storage.files import new_folder
+from keras_transformer.zoo.storage.locks import alone_in
+
+QEMU = "qemu-aarch64"
+# By Debian's release, that of Debian 12.
+RELEASE, PYTHON = "bookworm", "3.11"
+_PACKAGES = "python3,libstdc++6"
+# The wheels' own names of the oldest glibc; LiteRT's needs 2.34, whatever its name says.
+_PLATFORMS = tuple(f"manylinux{glibc}_aarch64" for glibc in ("_2_28", "_2_27", "2014"))
+_INSTALL = "on Debian 12, apt-get install qemu-user mmdebstrap gcc"
+_LONGEST = 300
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Machine:
+    """An emulated machine.
+
+    Attributes:
+        folder: the folder that it was made in.
+    """
+
+    folder: Path
+
+    def command(self, core: Core, arguments: Sequence[str], *, options: Sequence[str] = ()):
+        """Returns the command that runs Python there.
+
+        Args:
+            core: the core.
+            arguments: arguments of Python.
+            options: options of QEMU.
+        """
+        root = self.folder / "cores" / core.name
+        python = root / "usr/bin" / f"python{PYTHON}"
+        return [QEMU, "-cpu", core.emulated, "-L", str(root), *options, str(python), *arguments]
+
+    def environment(self, path: Sequence[Path] = ()) -> dict[str, str]:
+        """Returns the environment of that command.
+
+        Args:
+            path: where Python finds more packages.
+        """
+        folders = [*path, self.folder / "site"]
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": os.pathsep.join(map(str, folders)),
+            # Sets of names are gone through in the same order in each run.
+            "PYTHONHASHSEED": "0",
+        }
+
+    def run(
+        self, core: Core, arguments: Sequence[str], *, options: Sequence[str] = (),
+        path: Sequence[Path] = (),
+    ) -> str:  # fmt: skip
+        """Runs Python there, and returns what it printed; see `command` and `environment`.
+
+        Raises:
+            RunError: if it fails.
+        """
+        done = subprocess.run(
+            self.command(core, arguments, options=options), env=self.environment(path),
+            capture_output=True, text=True, errors="replace",
+        )  # fmt: skip
+        if done.returncode:
+            raise RunError(f"Python on an emulated {core.name} failed: {_reason(done)}")
+        return done.stdout
+
+
+def check_tools(*names: str) -> None:
+    """Checks that programs are installed.
+
+    Raises:
+        InputError: if one is not.
+    """
+    for name in names:
+        if shutil.which(name) is None:
+            raise InputError(
+                f"Expected {', '.join(names)} for --arm64, {name} is not installed; {_INSTALL}."
+            )
+
+
+def qemu_version() -> str:
+    """Returns the version of QEMU, such as 7.2.22.
+
+    Raises:
+        RunError: if it does not say so.
+    """
+    done = subprocess.run([QEMU, "--version"], capture_output=True, text=True)
+    found = re.search(r"version (\d+(\.\d+)+)", done.stdout)
+    if found is None:
+        raise RunError(f"{QEMU} --version failed: {_reason(done)}")
+    return found[1]
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python, LiteRT and NumPy on the machine: those of here but Python."""
+    names = {"litert": "ai-edge-litert", "numpy": "numpy"}
+    found = {short: importlib.metadata.version(name) for short, name in names.items()}
+    return {"python": PYTHON, **found}
+
+
+def cache_folder() -> Path:
+    """Returns the folder in which the machine of these versions is kept."""
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    name = "-".join(f"{short}{version}" for short, version in versions().items())
+    return Path(caches) / "keras-transformer" / "arm64" / name
+
+
+def find_machine(note: Callable[[str], None], folder: Path | None = None) -> Machine:
+    """Returns the emulated machine, which is made first where it is not there.
+
+    Args:
+        note: receives a message of what is fetched, and where it goes.
+        folder: where it is kept; None for the cache.
+
+    Raises:
+        InputError: if a program is not installed.
+        RunError: if the packages cannot be fetched, or do not run.
+    """
+    folder = folder or cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / "machine"
+    with alone_in(folder):
+        if not made.exists():
+            check_tools(QEMU, "mmdebstrap")
+            note(
+                f"Fetching Debian's Python {PYTHON}, NumPy and LiteRT for ARM64 into {folder} "
+                "(180 MB); this happens once."
+            )
+            with new_folder(made) as partial:
+                _make(partial)
+    return Machine(folder=made)
+
+
+def _make(folder: Path) -> None:
+    _fetched("Debian's packages", [
+        "mmdebstrap", "--quiet", "--variant=extract", "--skip=check/qemu", "--arch=arm64",
+        f"--include={_PACKAGES}", RELEASE, str(folder / "root"),
+    ])  # fmt: skip
+    wanted = versions()
+    platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
+    _fetched("the wheels of LiteRT and NumPy", [
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        "--target", str(folder / "site"), "--only-binary", ":all:", "--no-deps", "--no-compile",
+        "--implementation", "cp", "--python-version", PYTHON, *platforms,
+        f"ai-edge-litert=={wanted['litert']}", f"numpy=={wanted['numpy']}",
+    ])  # fmt: skip
+    for core in CORES.values():
+        _make_core(folder, core)
+    # Its modules are byte-compiled by this, and load in a third of the time afterwards.
+    Machine(folder=folder).run(CORES["cortex-a76"], ["-c", "import ai_edge_litert.interpreter"])
+
+
+def _make_core(folder: Path, core: Core) -> None:
+    """QEMU 7.2 shows this machine's processor to LiteRT, which then crashes, unless there is one."""
+    root = folder / "cores" / core.name
+    root.mkdir(parents=True)
+    for path in (folder / "root").iterdir():
+        if path.name not in ("proc", "sys", "tmp", "dev"):
+            (root / path.name).symlink_to(Path("../../root") / path.name)
+    (root / "proc").mkdir()
+    (root / "proc/cpuinfo").write_text(core.cpuinfo)
+    processors = root / "sys/devices/system/cpu"
+    processors.mkdir(parents=True)
+    for name in ("possible", "present"):
+        (processors / name).write_text("0\n")
+
+
+def _fetched(what: str, command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise RunError(f"{Path(command[0]).name} could not fetch {what}: {_reason(done)}")
+
+
+def _reason(done: subprocess.CompletedProcess) -> str:
+    """The last line of what a program said before it failed."""
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    return lines[-1][:_LONGEST] if lines else f"exit code {done.returncode}"
