@@ -3,11 +3,12 @@
  *   qemu-aarch64 -plugin count.so,out=FILE ...
  *
  * A guest marks a place with the system call getppid, whose number on ARM64 is 173: the first call
- * sets the counters to zero, the second appends a line with them to FILE, and so on in turns. The
- * counters belong to all of the guest's threads; it should have one.
+ * sets the counters to zero, the second appends to FILE, and so on in turns. What it appends is a
+ * line for each block of instructions that was run, its address in hexadecimal, how often it was
+ * run, and how many instructions of each class it has; then an empty line. The counters belong to
+ * all of the guest's threads; it should have one.
  *
- * Blocks of instructions are counted when they are entered, so that a count includes what follows
- * the mark in its own block and leaves out what precedes the other, in every run alike.
+ * A system call ends its block: the count is of what follows the first mark, the second included.
  *
  * The declarations are those of QEMU's plugin interface, version 1: Debian has no package of its
  * header.
@@ -16,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EXPORTED __attribute__((visibility("default")))
@@ -26,6 +28,7 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 enum qemu_plugin_op { QEMU_PLUGIN_INLINE_ADD_U64 };
 
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
@@ -43,7 +46,14 @@ EXPORTED int qemu_plugin_version = 1;
 enum { GETPPID = 173 };
 enum { FMLA, SDOT, SMMLA, SMLAL, VECTOR, LOADS, STORES, BRANCHES, INTEGER, CLASSES };
 
-static uint64_t counts[CLASSES];
+/* A block, once more each time that QEMU translates it. */
+struct block {
+    struct block *next;
+    uint64_t address, runs;
+    unsigned classes[CLASSES];
+};
+
+static struct block *blocks;
 static bool counting;
 static char path[4096];
 
@@ -83,21 +93,37 @@ static int class_of(uint32_t instruction)
     return INTEGER;
 }
 
-static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
+/* QEMU translates one block at a time. */
+static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *translation)
 {
-    uint64_t found[CLASSES] = {0};
+    struct block *block = calloc(1, sizeof(*block));
     (void)id;
-    for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); ++i) {
+    if (!block) abort();
+    block->address = qemu_plugin_tb_vaddr(translation);
+    for (size_t i = 0; i < qemu_plugin_tb_n_insns(translation); ++i) {
         uint32_t instruction;
-        memcpy(&instruction, qemu_plugin_insn_data(qemu_plugin_tb_get_insn(block, i)), 4);
-        ++found[class_of(instruction)];
+        memcpy(&instruction, qemu_plugin_insn_data(qemu_plugin_tb_get_insn(translation, i)), 4);
+        ++block->classes[class_of(instruction)];
     }
-    for (int class = 0; class < CLASSES; ++class) {
-        if (found[class]) {
-            qemu_plugin_register_vcpu_tb_exec_inline(
-                block, QEMU_PLUGIN_INLINE_ADD_U64, &counts[class], found[class]);
-        }
+    block->next = blocks;
+    blocks = block;
+    qemu_plugin_register_vcpu_tb_exec_inline(
+        translation, QEMU_PLUGIN_INLINE_ADD_U64, &block->runs, 1);
+}
+
+static void written(void)
+{
+    FILE *out = fopen(path, "a");
+    if (!out) abort();
+    for (struct block *block = blocks; block; block = block->next) {
+        if (!block->runs) continue;
+        fprintf(out, "%llx %llu", (unsigned long long)block->address,
+                (unsigned long long)block->runs);
+        for (int class = 0; class < CLASSES; ++class) fprintf(out, " %u", block->classes[class]);
+        fputc('\n', out);
     }
+    fputc('\n', out);
+    if (fclose(out)) abort();
 }
 
 static void called(qemu_plugin_id_t id, unsigned int vcpu, int64_t number, uint64_t a, uint64_t b,
@@ -105,18 +131,9 @@ static void called(qemu_plugin_id_t id, unsigned int vcpu, int64_t number, uint6
 {
     (void)id, (void)vcpu, (void)a, (void)b, (void)c, (void)d, (void)e, (void)f, (void)g, (void)h;
     if (number != GETPPID) return;
-    if (counting) {
-        FILE *out = fopen(path, "a");
-        if (out) {
-            for (int class = 0; class < CLASSES; ++class) {
-                fprintf(out, "%llu%c", (unsigned long long)counts[class],
-                        class + 1 < CLASSES ? ' ' : '\n');
-            }
-            fclose(out);
-        }
-    }
+    if (counting) written();
     counting = !counting;
-    memset(counts, 0, sizeof(counts));
+    for (struct block *block = blocks; block; block = block->next) block->runs = 0;
 }
 
 EXPORTED int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc,

@@ -1,7 +1,7 @@
 """Invocations of a `.tflite` file between marks, on the emulated machine.
 
 Run there as `python counted.py FILE RUNS`, with NumPy and ai_edge_litert alone. A mark is the
-system call getppid, see count.c.
+system call getppid, see count.c. It prints /proc/self/maps, which says what is loaded where.
 """
 
 import gc
@@ -29,6 +29,8 @@ def main() -> None:
         mark()
         invoke()
         mark()
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        print(maps.read())
 
 
 if __name__ == "__main__":

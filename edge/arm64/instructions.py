@@ -2,11 +2,13 @@
 
 import dataclasses
 import subprocess
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_transformer.edge.arm64.cores import Core, get_core
+from keras_transformer.edge.arm64.functions import Functions
 from keras_transformer.edge.arm64.machine import (
     QEMU,
     Machine,
@@ -27,6 +29,8 @@ _PROGRAM, _PLUGIN = Path(__file__).with_name("counted.py"), Path(__file__).with_
 CLASSES = (
     "fmla", "sdot", "smmla", "smlal", "other_vector", "load", "store", "branch", "other",
 )  # fmt: skip
+# Functions of each file in the table.
+_LARGEST = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,8 @@ class Counted:
             dot products (sdot) and products of matrices (smmla) of int8, other multiplications of
             integer vectors (smlal), other vector and float instructions, loads, stores, branches,
             and others.
+        functions: number of instructions by function of LiteRT and of what it calls, the largest
+            first.
     """
 
     path: str
@@ -57,6 +63,7 @@ class Counted:
     instructions: int
     ratio: float
     classes: dict[str, int]
+    functions: dict[str, int]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -78,7 +85,7 @@ class Instructions(Tabular):
         return dataclasses.asdict(self)
 
     def grids(self) -> list[Grid]:
-        """One row per file, in millions."""
+        """One row per file, in millions, and one for each of its largest functions."""
         units = " or ".join(dict.fromkeys(file.unit for file in self.files))
         columns = (
             "file", "precision", f"run, {units}", "M instructions", "ratio",
@@ -97,7 +104,14 @@ class Instructions(Tabular):
             for file in self.files
         ]
         made_of = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return [Grid(f"Emulated {self.core}, 1 thread, by instructions; {made_of}", columns, rows)]
+        parts = [
+            (file.path, name, f"{count / 1e6:.3f}", f"{100 * count / file.instructions:.1f}")
+            for file in self.files for name, count in [*file.functions.items()][:_LARGEST]
+        ]  # fmt: skip
+        return [
+            Grid(f"Emulated {self.core}, 1 thread, by instructions; {made_of}", columns, rows),
+            Grid(None, ("file", "function", "M instructions", "%"), parts),
+        ]
 
 
 def count_instructions(
@@ -141,8 +155,8 @@ def count_instructions(
         plugin = _compiled(folder)
         for name, source, file in zip(names, sources, opened, strict=True):
             note(f"Running {name} on {core}.")
-            [classes] = _counts(machine, emulated, plugin, file.flatbuffer, 1)
-            total = sum(classes.values())
+            [(classes, functions)] = _counts(machine, emulated, plugin, file.flatbuffer, 1)
+            total = classes.total()
             first = counted[0].instructions if counted else total
             generates = DECODE in file.model.signatures
             counted.append(
@@ -155,7 +169,8 @@ def count_instructions(
                     size=len(contents(source)),
                     instructions=total,
                     ratio=total / first,
-                    classes=classes,
+                    classes=dict(classes),
+                    functions=dict(functions.most_common()),
                 )
             )
     made_of = {"qemu": qemu_version(), **versions()}
@@ -176,15 +191,29 @@ def _compiled(folder: Path) -> Path:
 
 def _counts(
     machine: Machine, core: Core, plugin: Path, flatbuffer: bytes, runs: int
-) -> list[dict[str, int]]:
-    """The instructions of each of some invocations in a row, by class."""
+) -> list[tuple[Counter[str], Counter[str]]]:
+    """The instructions of each of some invocations in a row, by class and by function."""
     model, out = plugin.with_name("model.tflite"), plugin.with_name("counts")
     model.write_bytes(flatbuffer)
     out.write_text("")
-    machine.run(
+    maps = machine.run(
         core, [str(_PROGRAM), str(model), str(runs)], options=["-plugin", f"{plugin},out={out}"]
     )
-    lines = out.read_text(encoding="ascii").splitlines()
-    if len(lines) != runs:
-        raise RunError(f"The plugin of QEMU wrote {len(lines)} counts of {runs} runs.")
-    return [dict(zip(CLASSES, map(int, line.split()), strict=True)) for line in lines]
+    named = Functions(maps)
+    *texts, rest = out.read_text(encoding="ascii").split("\n\n")
+    if len(texts) != runs or rest:
+        raise RunError(f"The plugin of QEMU wrote {len(texts)} counts of {runs} runs.")
+    return [_added(text.splitlines(), named) for text in texts]
+
+
+def _added(lines: Iterable[str], named: Functions) -> tuple[Counter[str], Counter[str]]:
+    """The lines of count.c, added up by class and by function."""
+    classes, functions = Counter(dict.fromkeys(CLASSES, 0)), Counter[str]()
+    for line in lines:
+        address, times, *counts = line.split()
+        found = {
+            name: int(count) * int(times) for name, count in zip(CLASSES, counts, strict=True)
+        }
+        classes.update(found)
+        functions[named.at(int(address, 16))] += sum(found.values())
+    return classes, functions
