@@ -20,6 +20,14 @@ class _Loaded(NamedTuple):
     path: str
 
 
+class _Function(NamedTuple):
+    """A function in a file: its first address there, the one behind its last, and its name."""
+
+    start: int
+    end: int
+    name: str
+
+
 class Functions:
     """The functions of what a process has loaded.
 
@@ -29,7 +37,7 @@ class Functions:
 
     def __init__(self, maps: str):
         self._loaded = _loaded(maps.splitlines())
-        self._tables: dict[str, tuple[list[int], list[str]]] = {}
+        self._tables: dict[str, list[_Function]] = {}
 
     def at(self, address: int) -> str:
         """Returns the name of the function that an address is in; `?` where it has none."""
@@ -37,10 +45,16 @@ class Functions:
             if one.start <= address < one.end:
                 if one.path not in self._tables:
                     self._tables[one.path] = _table(one.path)
-                starts, names = self._tables[one.path]
-                place = bisect.bisect_right(starts, address - one.start) - 1
-                return names[place] if place >= 0 else f"{UNNAMED} in {Path(one.path).name}"
+                return _named(self._tables[one.path], address - one.start) or (
+                    f"{UNNAMED} in {Path(one.path).name}"
+                )
         return UNNAMED
+
+
+def _named(table: list[_Function], place: int) -> str | None:
+    """The function that a place in a file is in."""
+    index = bisect.bisect_right(table, place, key=lambda one: one.start) - 1
+    return table[index].name if index >= 0 and place < table[index].end else None
 
 
 def _loaded(lines: Iterable[str]) -> list[_Loaded]:
@@ -56,8 +70,8 @@ def _loaded(lines: Iterable[str]) -> list[_Loaded]:
     return list(found.values())
 
 
-def _table(path: str) -> tuple[list[int], list[str]]:
-    """The addresses in a file at which functions start, ascending, and their names."""
+def _table(path: str) -> list[_Function]:
+    """The functions of a file, by address."""
     command = ["readelf", "--symbols", "--wide", "--demangle", path]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode:
@@ -67,7 +81,8 @@ def _table(path: str) -> tuple[list[int], list[str]]:
         # Number: value size type bind visibility section name
         words = line.split(maxsplit=7)
         if len(words) == 8 and words[3] == "FUNC" and words[6] != "UND":
+            start, size = int(words[1], 16), int(words[2], 0)
             # Without the arguments and the version, which stand behind the name.
-            functions[int(words[1], 16)] = words[7].split("(")[0].split("@")[0].strip()
-    starts = sorted(functions)
-    return starts, [functions[start] for start in starts]
+            name = words[7].split("(")[0].split("@")[0].strip()
+            functions[start] = _Function(start, start + size, name)
+    return sorted(functions.values())

@@ -170,7 +170,7 @@ def _make(folder: Path) -> None:
 
 
 def _make_core(folder: Path, core: Core) -> None:
-    """QEMU 7.2 shows this machine's processor to LiteRT, which then crashes, unless there is one."""
+    """Else QEMU 7.2 shows this machine's processor to LiteRT, which then crashes."""
     root = folder / "cores" / core.name
     root.mkdir(parents=True)
     for path in (folder / "root").iterdir():
