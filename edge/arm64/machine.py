@@ -20,8 +20,9 @@ from keras_transformer.zoo.storage.files import new_folder
 from keras_transformer.zoo.storage.locks import alone_in
 
 QEMU = "qemu-aarch64"
-# By Debian's release, that of Debian 12.
-RELEASE, PYTHON = "bookworm", "3.11"
+# Debian's release that has a version of Python: 12 and 13.
+RELEASES = {"3.11": "bookworm", "3.13": "trixie"}
+PYTHON = "3.11"
 _PACKAGES = "python3,libstdc++6"
 # The wheels' own names of the oldest glibc; LiteRT's needs 2.34, whatever its name says.
 _PLATFORMS = tuple(f"manylinux{glibc}_aarch64" for glibc in ("_2_28", "_2_27", "2014"))
@@ -35,9 +36,11 @@ class Machine:
 
     Attributes:
         folder: the folder that it was made in.
+        python: version of its Python, see `RELEASES`.
     """
 
     folder: Path
+    python: str = PYTHON
 
     def command(self, core: Core, arguments: Sequence[str], *, options: Sequence[str] = ()):
         """Returns the command that runs Python there.
@@ -48,7 +51,7 @@ class Machine:
             options: options of QEMU.
         """
         root = self.folder / "cores" / core.name
-        python = root / "usr/bin" / f"python{PYTHON}"
+        python = root / "usr/bin" / f"python{self.python}"
         return [QEMU, "-cpu", core.emulated, "-L", str(root), *options, str(python), *arguments]
 
     def environment(self, path: Sequence[Path] = ()) -> dict[str, str]:
@@ -110,63 +113,68 @@ def qemu_version() -> str:
     return found[1]
 
 
-def versions() -> dict[str, str]:
+def versions(python: str = PYTHON) -> dict[str, str]:
     """Returns the versions of Python, LiteRT and NumPy on the machine: those of here but Python."""
     names = {"litert": "ai-edge-litert", "numpy": "numpy"}
     found = {short: importlib.metadata.version(name) for short, name in names.items()}
-    return {"python": PYTHON, **found}
+    return {"python": python, **found}
 
 
-def cache_folder() -> Path:
+def cache_folder(python: str = PYTHON) -> Path:
     """Returns the folder in which the machine of these versions is kept."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    name = "-".join(f"{short}{version}" for short, version in versions().items())
+    name = "-".join(f"{short}{version}" for short, version in versions(python).items())
     return Path(caches) / "keras-transformer" / "arm64" / name
 
 
-def find_machine(note: Callable[[str], None], folder: Path | None = None) -> Machine:
-    """Returns the emulated machine, which is made first where it is not there.
+def find_machine(note: Callable[[str], None], python: str = PYTHON) -> Machine:
+    """Returns the emulated machine of the cache, which is made first where it is not there.
 
     Args:
         note: receives a message of what is fetched, and where it goes.
-        folder: where it is kept; None for the cache.
+        python: version of its Python.
 
     Raises:
         InputError: if a program is not installed.
         RunError: if the packages cannot be fetched, or do not run.
     """
-    folder = folder or cache_folder()
+    folder = cache_folder(python)
     folder.mkdir(parents=True, exist_ok=True)
-    made = folder / "machine"
+    machine = Machine(folder=folder / "machine", python=python)
+    # Another process may be making it.
     with alone_in(folder):
-        if not made.exists():
+        if not machine.folder.exists():
             check_tools(QEMU, "mmdebstrap")
             note(
-                f"Fetching Debian's Python {PYTHON}, NumPy and LiteRT for ARM64 into {folder} "
+                f"Fetching Debian's Python {python}, NumPy and LiteRT for ARM64 into {folder} "
                 "(180 MB); this happens once."
             )
-            with new_folder(made) as partial:
-                _make(partial)
-    return Machine(folder=made)
+            with new_folder(machine.folder) as partial:
+                _make(dataclasses.replace(machine, folder=partial))
+    return machine
 
 
-def _make(folder: Path) -> None:
+def _make(machine: Machine) -> None:
+    root, site = machine.folder / "root", machine.folder / "site"
     _fetched("Debian's packages", [
         "mmdebstrap", "--quiet", "--variant=extract", "--skip=check/qemu", "--arch=arm64",
-        f"--include={_PACKAGES}", RELEASE, str(folder / "root"),
+        f"--include={_PACKAGES}", RELEASES[machine.python], str(root),
     ])  # fmt: skip
+    if not (root / "lib").exists():
+        # In trixie a script makes it when packages are installed.
+        (root / "lib").symlink_to("usr/lib")
     wanted = versions()
     platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
     _fetched("the wheels of LiteRT and NumPy", [
         sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-        "--target", str(folder / "site"), "--only-binary", ":all:", "--no-deps", "--no-compile",
-        "--implementation", "cp", "--python-version", PYTHON, *platforms,
+        "--target", str(site), "--only-binary", ":all:", "--no-deps", "--no-compile",
+        "--implementation", "cp", "--python-version", machine.python, *platforms,
         f"ai-edge-litert=={wanted['litert']}", f"numpy=={wanted['numpy']}",
     ])  # fmt: skip
     for core in CORES.values():
-        _make_core(folder, core)
+        _make_core(machine.folder, core)
     # Its modules are byte-compiled by this, and load in a third of the time afterwards.
-    Machine(folder=folder).run(CORES["cortex-a76"], ["-c", "import ai_edge_litert.interpreter"])
+    machine.run(CORES["cortex-a76"], ["-c", "import ai_edge_litert.interpreter"])
 
 
 def _make_core(folder: Path, core: Core) -> None:
