@@ -1,9 +1,8 @@
 """Instructions of one inference on an emulated ARM64 core, by class."""
 
 import dataclasses
-import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,21 @@ from keras_transformer.edge.arm64.machine import (
     qemu_version,
     versions,
 )
+from keras_transformer.edge.arm64.plugin import (
+    CLASSES,
+    check_plugins,
+    compile_plugin,
+    options,
+    read_counts,
+)
 from keras_transformer.edge.runtime.names import DECODE, PREDICT, unit_of
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, names_of
-from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.storage.temporary import temporary_folder
 from keras_transformer.zoo.tabular import Grid, Tabular
 
-_PROGRAM, _PLUGIN = Path(__file__).with_name("counted.py"), Path(__file__).with_name("count.c")
-# In the order of count.c.
-CLASSES = (
-    "fmla", "sdot", "smmla", "smlal", "other_vector", "load", "store", "branch", "other",
-)  # fmt: skip
+_PROGRAM = Path(__file__).with_name("counted.py")
 # Functions of each file in the table.
 _LARGEST = 8
 
@@ -148,14 +150,15 @@ def count_instructions(
                 f"Expected a file of LiteRT's own ops, {name} has those of TensorFlow Text, which "
                 "the emulated machine has not; convert with --target plain."
             )
-    check_tools(QEMU, "gcc")
+    check_tools(QEMU, "gcc", "readelf")
+    check_plugins()
     machine = machine or find_machine(note)
     counted: list[Counted] = []
     with temporary_folder() as folder:
-        plugin = _compiled(folder)
+        plugin = compile_plugin(folder)
         for name, source, file in zip(names, sources, opened, strict=True):
             note(f"Running {name} on {core}.")
-            [(classes, functions)] = _counts(machine, emulated, plugin, file.flatbuffer, 1)
+            [(classes, functions)] = invocations(machine, emulated, plugin, file.flatbuffer)
             total = classes.total()
             first = counted[0].instructions if counted else total
             generates = DECODE in file.model.signatures
@@ -177,43 +180,30 @@ def count_instructions(
     return Instructions(core=core, versions=made_of, files=tuple(counted))
 
 
-def _compiled(folder: Path) -> Path:
-    """The plugin, whose symbols QEMU has."""
-    plugin = folder / "count.so"
-    command = [
-        "gcc", "-std=gnu11", "-O2", "-shared", "-fPIC", str(_PLUGIN), "-o", str(plugin),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RunError(f"gcc could not compile {_PLUGIN.name}: {done.stderr.strip()[-300:]}")
-    return plugin
-
-
-def _counts(
-    machine: Machine, core: Core, plugin: Path, flatbuffer: bytes, runs: int
+def invocations(
+    machine: Machine, core: Core, plugin: Path, flatbuffer: bytes, runs: int = 1
 ) -> list[tuple[Counter[str], Counter[str]]]:
-    """The instructions of each of some invocations in a row, by class and by function."""
+    """Returns the instructions of each of some invocations in a row, by class and by function.
+
+    Args:
+        machine, core: the machine and its core.
+        plugin: path of the compiled plugin, beside which files are written.
+        flatbuffer: the model.
+        runs: number of invocations.
+
+    Raises:
+        RunError: if the model cannot be run there.
+    """
     model, out = plugin.with_name("model.tflite"), plugin.with_name("counts")
     model.write_bytes(flatbuffer)
     out.write_text("")
-    maps = machine.run(
-        core, [str(_PROGRAM), str(model), str(runs)], options=["-plugin", f"{plugin},out={out}"]
-    )
-    named = Functions(maps)
-    *texts, rest = out.read_text(encoding="ascii").split("\n\n")
-    if len(texts) != runs or rest:
-        raise RunError(f"The plugin of QEMU wrote {len(texts)} counts of {runs} runs.")
-    return [_added(text.splitlines(), named) for text in texts]
-
-
-def _added(lines: Iterable[str], named: Functions) -> tuple[Counter[str], Counter[str]]:
-    """The lines of count.c, added up by class and by function."""
-    classes, functions = Counter(dict.fromkeys(CLASSES, 0)), Counter[str]()
-    for line in lines:
-        address, times, *counts = line.split()
-        found = {
-            name: int(count) * int(times) for name, count in zip(CLASSES, counts, strict=True)
-        }
-        classes.update(found)
-        functions[named.at(int(address, 16))] += sum(found.values())
-    return classes, functions
+    maps = machine.run(core, [str(_PROGRAM), str(model), str(runs)], options=options(plugin, out))
+    named, result = Functions(maps), []
+    for blocks in read_counts(out, runs):
+        # Each class is there, also one that no instruction is of.
+        classes, functions = Counter(dict.fromkeys(CLASSES, 0)), Counter[str]()
+        for block in blocks:
+            classes.update(block.classes)
+            functions[named.at(block.address)] += sum(block.classes.values())
+        result.append((classes, functions))
+    return result

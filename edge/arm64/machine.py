@@ -42,17 +42,20 @@ class Machine:
     folder: Path
     python: str = PYTHON
 
-    def command(self, core: Core, arguments: Sequence[str], *, options: Sequence[str] = ()):
-        """Returns the command that runs Python there.
+    def command(
+        self, core: Core, words: Sequence[str], *, options: Sequence[str] = ()
+    ) -> list[str]:
+        """Returns the command that runs a program on the machine.
 
         Args:
             core: the core.
-            arguments: arguments of Python.
+            words: path of the program here, and its arguments.
             options: options of QEMU.
         """
-        root = self.folder / "cores" / core.name
-        python = root / "usr/bin" / f"python{self.python}"
-        return [QEMU, "-cpu", core.emulated, "-L", str(root), *options, str(python), *arguments]
+        return [QEMU, "-cpu", core.emulated, "-L", str(self._root(core)), *options, *words]
+
+    def _root(self, core: Core) -> Path:
+        return self.folder / "cores" / core.name
 
     def environment(self, path: Sequence[Path] = ()) -> dict[str, str]:
         """Returns the environment of that command.
@@ -73,13 +76,19 @@ class Machine:
         self, core: Core, arguments: Sequence[str], *, options: Sequence[str] = (),
         path: Sequence[Path] = (),
     ) -> str:  # fmt: skip
-        """Runs Python there, and returns what it printed; see `command` and `environment`.
+        """Runs Python there with arguments, and returns what it printed.
+
+        Args:
+            core, options: see `command`.
+            arguments: arguments of Python.
+            path: see `environment`.
 
         Raises:
             RunError: if it fails.
         """
+        python = str(self._root(core) / "usr/bin" / f"python{self.python}")
         done = subprocess.run(
-            self.command(core, arguments, options=options), env=self.environment(path),
+            self.command(core, [python, *arguments], options=options), env=self.environment(path),
             capture_output=True, text=True, errors="replace",
         )  # fmt: skip
         if done.returncode:
