@@ -70,6 +70,7 @@ static const struct encoding encodings[] = {
     {0xff000000, 0x1f000000, FMLA},                                   /* FMADD and others */
     {0x9fe0fc00, 0x0e809400, SDOT}, {0x9fc0f400, 0x0f80e000, SDOT},   /* SDOT, UDOT */
     {0xbfe0fc00, 0x0e809c00, SDOT}, {0xbfc0f400, 0x0f80f000, SDOT},   /* USDOT */
+    {0xbfc0f400, 0x0f00f000, SDOT},                                   /* SUDOT */
     {0xdfe0fc00, 0x4e80a400, SMMLA}, {0xffe0fc00, 0x4e80ac00, SMMLA}, /* SMMLA, UMMLA, USMMLA */
     {0x9f20fc00, 0x0e208000, SMLAL}, {0x9f20fc00, 0x0e20c000, SMLAL}, /* SMLAL, SMULL */
     {0x9f00f400, 0x0f002000, SMLAL}, {0x9f00f400, 0x0f00a000, SMLAL}, /* (by element) */

@@ -1,6 +1,7 @@
 """Names of the functions in a process of the emulated machine, by their addresses."""
 
 import bisect
+import functools
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,17 +38,13 @@ class Functions:
 
     def __init__(self, maps: str):
         self._loaded = _loaded(maps.splitlines())
-        self._tables: dict[str, list[_Function]] = {}
 
     def at(self, address: int) -> str:
         """Returns the name of the function that an address is in; `?` where it has none."""
         for one in self._loaded:
             if one.start <= address < one.end:
-                if one.path not in self._tables:
-                    self._tables[one.path] = _table(one.path)
-                return _named(self._tables[one.path], address - one.start) or (
-                    f"{UNNAMED} in {Path(one.path).name}"
-                )
+                name = _named(_table(one.path), address - one.start)
+                return name or f"{UNNAMED} in {Path(one.path).name}"
         return UNNAMED
 
 
@@ -70,6 +67,7 @@ def _loaded(lines: Iterable[str]) -> list[_Loaded]:
     return list(found.values())
 
 
+@functools.cache
 def _table(path: str) -> list[_Function]:
     """The functions of a file, by address."""
     command = ["readelf", "--symbols", "--wide", "--demangle", path]

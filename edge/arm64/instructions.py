@@ -50,8 +50,8 @@ class Counted:
         ratio: that number divided by the first file's.
         classes: number of instructions by class: multiplications and additions of floats (fmla),
             dot products (sdot) and products of matrices (smmla) of int8, other multiplications of
-            integer vectors (smlal), other vector and float instructions, loads, stores, branches,
-            and others.
+            integer vectors (smlal), other vector and float instructions, loads, stores, branches
+            and those of the system, and others.
         functions: number of instructions by function of LiteRT and of what it calls, the largest
             first.
     """
