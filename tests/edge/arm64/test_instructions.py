@@ -1,0 +1,147 @@
+"""Instructions of files on emulated cores: the same in each run, and not more than they were."""
+
+import dataclasses
+import functools
+import re
+import subprocess
+
+import pytest
+
+from keras_transformer.edge.arm64.cores import CORES
+from keras_transformer.edge.arm64.functions import Functions
+from keras_transformer.edge.arm64.instructions import count_instructions, invocations
+from keras_transformer.edge.arm64.machine import QEMU, check_tools, qemu_version, versions
+from keras_transformer.edge.arm64.plugin import CLASSES, check_plugins, compile_plugin
+from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.runtime.packed import pack, unpack
+from keras_transformer.edge.targets.convert import convert
+from keras_transformer.zoo.errors import InputError
+from tests.arm64 import emulated
+from tests.edge.models import calibration, random_model
+from tests.slow import mostly_slow
+
+# Of the model below, millions, with these versions; others have other kernels.
+LITERT, QEMU_SERIES = "2.3.0", "7.2"
+EXPECTED = {
+    "cortex-a53": {
+        "float32": 2.861, "float16": 2.862, "dynamic_int8": 2.017, "int8": 2.243,
+        "static_int8": 2.313, "integer": 2.350, "int16x8": 87.135, "int4": 2.800,
+    },
+    "cortex-a55": {
+        "float32": 2.664, "float16": 2.665, "dynamic_int8": 1.080, "int8": 1.026,
+        "static_int8": 0.864, "integer": 0.954, "int16x8": 87.135, "int4": 1.122,
+    },
+    "cortex-a76": {
+        "float32": 1.859, "float16": 1.861, "dynamic_int8": 1.066, "int8": 1.024,
+        "static_int8": 0.663, "integer": 0.753, "int16x8": 87.135, "int4": 1.108,
+    },
+    "cortex-a715": {
+        "float32": 2.065, "float16": 2.066, "dynamic_int8": 0.877, "int8": 0.887,
+        "static_int8": 0.592, "integer": 0.691, "int16x8": 87.136, "int4": 0.983,
+    },
+}  # fmt: skip
+
+
+@functools.cache
+def file(precision):
+    """A classifier of 16 tokens, 2 blocks of width 128."""
+    model = random_model(num_layers=2, hidden_dim=128, intermediate_dim=512, num_segments=1)
+    batches = calibration() if PRECISIONS[precision].is_static else None
+    return bytes(convert(model, precision, calibration=batches))
+
+
+@pytest.fixture(scope="module")
+def machine():
+    try:
+        check_tools(QEMU, "gcc", "readelf")
+        check_plugins()
+    except InputError as error:
+        pytest.skip(str(error))
+    return emulated()
+
+
+@pytest.fixture(scope="module")
+def counted(machine):
+    """The counts of a file on a core, once each."""
+    return functools.cache(
+        lambda precision, core: count_instructions(file(precision), core, note=print)
+    )
+
+
+def test_each_run_takes_the_same_to_the_digit(counted, machine, tmp_path):
+    [first] = counted("int8", "cortex-a76").files
+    plugin = compile_plugin(tmp_path)
+    flatbuffer, _, _ = unpack(file("int8"))
+    for classes, functions in invocations(machine, CORES["cortex-a76"], plugin, flatbuffer, 3):
+        assert (dict(classes), dict(functions.most_common())) == (first.classes, first.functions)
+
+
+def test_what_is_counted(counted):
+    found = counted("int8", "cortex-a76")
+    [one] = found.files
+    assert found.core == "cortex-a76"
+    assert found.versions == {"qemu": qemu_version(), **versions()}
+    assert (one.path, one.precision, one.signature, one.tokens, one.unit, one.ratio) == (
+        "the file", "int8", "predict", 12, "tokens", 1.0
+    )
+    assert one.size == len(file("int8"))
+    assert tuple(one.classes) == CLASSES
+    assert one.instructions == sum(one.classes.values()) == sum(one.functions.values())
+    # 16 multiply-adds an instruction; the kernels' rows are 12 tokens and 4 of padding at most.
+    products = 2 * 12 * (4 * 128 * 128 + 2 * 128 * 512) / 16
+    assert products <= one.classes["sdot"] <= 1.5 * products
+    assert one.classes["smmla"] == 0
+    assert any(re.match("kai_|xnn_", name) for name in list(one.functions)[:2])
+    assert found.to_json()["files"][0] == dataclasses.asdict(one)
+    first, second = found.grids()
+    assert first.rows[0][3] == f"{one.instructions / 1e6:.3f}"
+    assert [row[1] for row in second.rows] == list(one.functions)[:8]
+
+
+@pytest.mark.parametrize(
+    ("precision", "core"),
+    mostly_slow(
+        [(precision, core) for precision in PRECISIONS for core in CORES],
+        [("int8", "cortex-a76"), ("dynamic_int8", "cortex-a76")],
+    ),
+)
+def test_no_more_instructions_than_before(counted, precision, core):
+    if versions()["litert"] != LITERT or not qemu_version().startswith(f"{QEMU_SERIES}."):
+        pytest.skip(f"The counts are of LiteRT {LITERT} and QEMU {QEMU_SERIES}.")
+    [one] = counted(precision, core).files
+    millions = one.instructions / 1e6
+    # What is fewer is a gain, whose number is to be put here.
+    assert millions == pytest.approx(EXPECTED[core][precision], rel=0.02), [*one.functions][:8]
+
+
+def test_without_a_file_or_with_ops_that_are_not_there(machine):
+    with pytest.raises(InputError) as caught:
+        count_instructions([], "cortex-a76")
+    assert str(caught.value) == "Expected at least one file to measure."
+    flatbuffer, description, files = unpack(file("int8"))
+    description["custom_ops"] = ["FastWordpiece"]
+    with pytest.raises(InputError, match="the file has those of TensorFlow Text, which"):
+        count_instructions(pack(flatbuffer, description, files), "cortex-a76")
+
+
+def test_an_unknown_core():
+    with pytest.raises(InputError) as caught:
+        count_instructions(b"", "cortex-m4")
+    assert str(caught.value) == (
+        "Expected core to be one of cortex-a53, cortex-a55, cortex-a76, cortex-a715, got "
+        "'cortex-m4'."
+    )
+
+
+def test_functions_by_their_addresses(tmp_path):
+    library = compile_plugin(tmp_path)
+    maps = f"1000-2000 r--p 0 00:00 1 {library}\n2000-9000 r-xp 1000 00:00 1 {library}\nno line\n"
+    named = Functions(maps)
+    # Of another table of the same file, as binutils prints it.
+    table = subprocess.run(["nm", library], capture_output=True, text=True, check=True).stdout
+    [place] = [
+        int(line.split()[0], 16) for line in table.splitlines() if line.endswith(" written")
+    ]
+    assert named.at(0x1000 + place) == named.at(0x1004 + place) == "written"
+    assert named.at(0x1000) == "? in count.so"
+    assert named.at(0x9000) == "?"

@@ -1,0 +1,143 @@
+"""`Runner` on emulated ARM64 cores answers as on x86-64, with NumPy and LiteRT alone.
+
+The machine is made from packages, see `edge.arm64.machine`: Python 3.11 of Debian 12, or 3.13 of
+Debian 13. The package is the wheel that a device installs. Results are proven so, not speed.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+
+import keras_transformer as kt
+from keras_transformer.edge.arm64.cores import CORES
+from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.runtime.packed import unpack
+from keras_transformer.edge.targets.convert import convert
+from keras_transformer.edge.tflite.schema import output_step
+from keras_transformer.zoo.tasks.classification import Classification
+from tests import tagging
+from tests.arm64 import answers, device_package, emulated
+from tests.edge import generators
+from tests.edge.models import WORDS, calibration, random_model
+from tests.zoo.modalities import test_audio_files, test_image
+
+# Kernels of other instructions add floats in another order. In the first two each sum is of
+# float32 numbers; in the next two a value at the border of two integers may be rounded to the
+# other, a step of which is so much at most of the logits of these models.
+FLOAT_BOUNDS = {"float32": 1e-5, "float16": 1e-5, "dynamic_int8": 0.01, "int4": 0.01}
+# Elsewhere the outputs are integers; such a value may move them by steps.
+STEPS = {"int8": 1, "static_int8": 1, "integer": 1, "int16x8": 3}
+
+GENERATORS = {"language model": "llama", "translator": "transformer"}
+MEDIA = {
+    "image": (test_image.CONFIG, test_image.pictures),
+    "sound": (test_audio_files.CONFIG, test_audio_files.sounds),
+}
+
+
+def words(count):
+    rng = np.random.default_rng(0)
+    return [" ".join(rng.choice(WORDS, length)) for length in rng.integers(2, 10, count)]
+
+
+@functools.cache
+def model_of(kind):
+    """A model, rows to calibrate on, and rows to answer."""
+    if kind == "classifier":
+        return random_model(num_segments=1), calibration(), words(12)
+    if kind == "tagger":
+        trained = kt.train(
+            "bert_tiny", "token-classification", train=tagging.sentences(150, 0),
+            validation=tagging.sentences(40, 1), epochs=6, learning_rate=0.02, max_length=20,
+            settings={"num_layers": 1, "hidden_dim": 32, "num_heads": 2, "intermediate_dim": 64},
+            vocab_size=120, batch_tokens=256, tokenizer="wordpiece",
+        )  # fmt: skip
+        rows = ["the old ship saw Anna Stone .", "Bob went on and on", "nothing in Oslo Bay ."]
+        return trained, tagging.sentences(60, 0), rows
+    if kind in GENERATORS:
+        rows = ["to be or not", "abc", "what a day", "12 of 30", "the quick brown fox"]
+        model = generators.generator(GENERATORS[kind], intermediate_dim=64)
+        return model, generators.calibration(GENERATORS[kind]), rows
+    config, rows = MEDIA[kind]
+    trained = kt.train(
+        config, Classification(), train=rows(96), validation=rows(32, 1), epochs=3,
+        learning_rate=3e-3, batch_tokens=240,
+    )  # fmt: skip
+    return trained, rows(96), rows(8, 2)[0]
+
+
+def job(folder, precision, model, data, rows):
+    path = folder / f"{precision}.tflite"
+    batches = data if PRECISIONS[precision].is_static else None
+    path.write_bytes(bytes(convert(model, precision, calibration=batches)))
+    return path, rows
+
+
+def compare(jobs, found, expected):
+    for (path, rows), (outputs, texts), (others, other_texts) in zip(
+        jobs, found, expected, strict=True
+    ):
+        precision = path.stem
+        assert texts == other_texts, precision
+        assert len(texts) == len(rows)
+        bound = FLOAT_BOUNDS.get(precision)
+        if bound is None:
+            # Half a step more, for the float that a step is.
+            bound = (STEPS[precision] + 0.5) * output_step(unpack(path)[0])
+        np.testing.assert_allclose(outputs, others, rtol=0, atol=bound, err_msg=precision)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    emulated()
+    return device_package(tmp_path_factory.mktemp("device"))
+
+
+@pytest.fixture(scope="module")
+def classifiers(package, tmp_path_factory):
+    """Files of a classifier with their rows, and what they answer here."""
+    folder = tmp_path_factory.mktemp("classifiers")
+    model = random_model(num_segments=1)
+    jobs = [
+        job(folder, precision, model, calibration(), words(12))
+        for precision in ("float32", "dynamic_int8", "int8")
+    ]
+    return jobs, answers(jobs, folder / "here", package)
+
+
+@pytest.mark.parametrize("core", ["cortex-a53", "cortex-a76", "cortex-a715"])
+def test_a_classifier_answers_as_here(core, classifiers, package, tmp_path):
+    jobs, expected = classifiers
+    found = answers(jobs, tmp_path / core, package, machine=emulated(), core=core)
+    compare(jobs, found, expected)
+
+
+@pytest.fixture(scope="module")
+def of_every_kind(package, tmp_path_factory):
+    """For a kind, its files in every precision with their rows, and what they answer here."""
+
+    @functools.cache
+    def made(kind):
+        folder = tmp_path_factory.mktemp("files")
+        jobs = [job(folder, precision, *model_of(kind)) for precision in PRECISIONS]
+        return jobs, answers(jobs, folder / "here", package)
+
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("kind", ["classifier", "tagger", *GENERATORS, *MEDIA])
+def test_every_kind_in_every_precision(kind, core, of_every_kind, package, tmp_path):
+    jobs, expected = of_every_kind(kind)
+    found = answers(jobs, tmp_path / core, package, machine=emulated(), core=core)
+    compare(jobs, found, expected)
+
+
+@pytest.mark.slow
+def test_the_python_of_debian_13(classifiers, package, tmp_path):
+    jobs, expected = classifiers
+    machine, core = emulated("3.13"), "cortex-a76"
+    found = answers(jobs, tmp_path / "trixie", package, machine=machine, core=core)
+    compare(jobs, found, expected)
