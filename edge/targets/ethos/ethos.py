@@ -32,6 +32,10 @@ from keras_transformer.zoo.storage.files import check_file_target
 
 # The custom op of a compiled graph.
 ETHOS_U = "ethos-u"
+# Memories besides the SRAM, in words.
+_MEMORIES = {
+    "dram": "DRAM", "on_chip_flash": "on-chip flash", "off_chip_flash": "off-chip flash",
+}  # fmt: skip
 
 
 class EthosFile(Artifact):
@@ -39,8 +43,8 @@ class EthosFile(Artifact):
 
     @property
     def compared(self) -> str:
-        """The file before it was compiled, as no NPU is at hand."""
-        return "the same integers before they were compiled, for which no NPU is at hand"
+        """The file before it was compiled, as nothing here runs it then."""
+        return "the file before it was compiled"
 
     def beside(self, path: Path) -> Mapping[str, bytes]:
         """Returns the C sources."""
@@ -97,25 +101,32 @@ class EthosU(Micro):
         return super().loads(checkpoint)
 
     def write(self, request: Request) -> Artifact:
-        """Returns the compiled file.
+        """Returns the compiled file, see `compiled`."""
+        return self.compiled(super().write(request), request.checkpoint)
+
+    def compiled(self, artifact: Artifact, checkpoint: Checkpoint) -> Artifact:
+        """Compiles a file of integers.
+
+        Args:
+            artifact: the file, as `Micro.write` returns it.
+            checkpoint: what it was made of.
 
         Raises:
-            InputError: if an op would stay on the CPU that need not, or the NPU's SRAM is above the
-                limit.
+            InputError: if an op would stay on the CPU that need not, or the NPU needs more SRAM
+                than the limit.
             RunError: if the compiler rejects the graph.
         """
-        artifact = super().write(request)
         flatbuffer, description, files = unpack(bytes(artifact))
         # Before they are compared, what is changed is what an NPU runs.
         graph, ends = prepare(
             flatbuffer, host_mask=not self.npu.looks_up, host_lookup=self.host_lookup
         )
         graph = faster(graph)
-        check_same(flatbuffer, graph, ends, _rows(request.checkpoint, description, files))
+        check_same(flatbuffer, graph, ends, _rows(checkpoint, description, files))
         compiled = compile_graph(graph, self.npu, **self._sections)
         places = description["layers"].get("predict", {})
         check_fallback(compiled.flatbuffer, self.name, self.npu, places)
-        self.check_arena(compiled.bytes["sram"], f"{self.name} to need SRAM")
+        self.check_arena(compiled.bytes["sram"], f"the SRAM of {self.name}")
         for name in ("format", "flatbuffer_bytes"):
             description.pop(name)
         description |= {
@@ -171,8 +182,8 @@ def _report(compiled: Compiled, description: Mapping[str, Any]) -> dict[str, str
     left = description[NPU]["cpu_ops"]
     told = ", ".join(f"{name} ({count})" for name, count in left.items()) or "none"
     memories = ", ".join(
-        f"{size:,} bytes of {name.replace('_', ' ')}"
-        for name, size in compiled.bytes.items() if name != "sram" and size
+        f"{size:,} bytes of {_MEMORIES[name]}"
+        for name, size in compiled.bytes.items() if name in _MEMORIES and size
     )  # fmt: skip
     return {
         "ops on the NPU": f"{compiled.on_npu} of {compiled.ops} ({compiled.share:.1%})",
@@ -183,6 +194,6 @@ def _report(compiled: Compiled, description: Mapping[str, Any]) -> dict[str, str
             f"{compiled.system}, {compiled.memory}"
         ),
         "SRAM of the NPU": f"{compiled.bytes['sram']:,} bytes",
-        "constants of the NPU": memories,
+        "other memory of the NPU": memories,
         "arena in TensorFlow Lite Micro": f"{description['arena_bytes']:,} bytes, planned",
     }

@@ -43,7 +43,7 @@ def all_sources(path: Path, data: bytes) -> dict[str, bytes]:
     """
     name = c_name(path)
     _, description, files = unpack(data)
-    parts = _host(description, files) | _example(description, files)
+    parts = {"name": name, **_host(description, files), **_example(description, files)}
     made = {f"{name}_{file}": filled(_FOLDER / file, name, parts).encode() for file in _FILES}
     return c_sources(path, data) | made
 

@@ -162,7 +162,7 @@ class Micro(FlatbufferWriter):
             RunError: if TensorFlow Lite Micro lacks an op; the message names it and its layer.
         """
         size = arena_bytes(flatbuffer)
-        self.check_arena(size, "an arena")
+        self.check_arena(size, "the arena")
         return {"arena_bytes": size}
 
     def check_arena(self, size: int, what: str) -> None:
@@ -170,16 +170,15 @@ class Micro(FlatbufferWriter):
 
         Args:
             size: the size.
-            what: what is so large, with its article.
+            what: what is that large, with its article.
 
         Raises:
             InputError: if it is not.
         """
         if self.arena_limit is not None and size > self.arena_limit:
             raise InputError(
-                f"Expected {what} of at most {self.arena_limit:,} bytes, as --arena-limit says, "
-                f"got {size:,}; take shorter inputs with --lengths, or a model of fewer heads or "
-                "a smaller width."
+                f"Expected {what} within arena_limit={self.arena_limit} bytes, got {size} bytes; "
+                "take shorter inputs with --lengths, or a model of fewer heads or a smaller width."
             )
 
 

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "ethosu_driver.h"
-#include "model.h"
+#include "@name@.h"
 #include "model_host.h"
 #include "model_ops.h"
 @include@#include "tensorflow/lite/micro/micro_interpreter.h"
@@ -39,7 +39,7 @@ int main() {
   static tflite::MicroMutableOpResolver<model_op_count> resolver;
   if (!model_register_ops(&resolver)) return 1;
   static tflite::MicroInterpreter interpreter(
-      tflite::GetModel(model), resolver, arena, sizeof(arena));
+      tflite::GetModel(@name@), resolver, arena, sizeof(arena));
   if (interpreter.AllocateTensors() != kTfLiteOk) {
     puts("The arena is too small.");
     return 1;
