@@ -63,7 +63,9 @@ class Edited:
         if data is None:
             return None
         kind = _NUMPY.get(tensor.type)
-        return None if kind is None else np.asarray(data, np.uint8).view(kind).reshape(self.shape(place))
+        if kind is None:
+            return None
+        return np.asarray(data, np.uint8).view(kind).reshape(self.shape(place))
 
     def grid(self, place: int) -> tuple[float, int]:
         """Returns the scale and the zero point of a tensor of 8 bits."""

@@ -11,8 +11,8 @@ from keras_transformer.edge.compare.probes import probe_inputs
 from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.runtime.packed import NPU, TABLE, pack, unpack
 from keras_transformer.edge.targets.artifact import Artifact
-from keras_transformer.edge.targets.ethos.faster import faster
 from keras_transformer.edge.targets.ethos.fallback import check_fallback, cpu_ops
+from keras_transformer.edge.targets.ethos.faster import faster
 from keras_transformer.edge.targets.ethos.prepare import prepare
 from keras_transformer.edge.targets.ethos.replay import check_same
 from keras_transformer.edge.targets.ethos.sources import LOADING, all_sources, names_of_sources
@@ -24,7 +24,6 @@ from keras_transformer.edge.targets.micro.sources import c_name
 from keras_transformer.edge.targets.npus import NPUS
 from keras_transformer.edge.targets.target import About, Target
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.registry import modality_named
 from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.storage.beside import resolved

@@ -43,7 +43,8 @@ union TfLitePtrUnion { int32_t* i32; float* f; char* raw; int8_t* int8; void* da
 struct TfLiteTensor { TfLitePtrUnion data; size_t bytes; };
 namespace tflite {
 struct MicroInterpreter {
-  MicroInterpreter(const Model* model, const MicroOpResolver& resolver, uint8_t* arena, size_t size);
+  MicroInterpreter(
+      const Model* model, const MicroOpResolver& resolver, uint8_t* arena, size_t size);
   TfLiteStatus AllocateTensors();
   TfLiteStatus Invoke();
   TfLiteTensor* input(size_t index);

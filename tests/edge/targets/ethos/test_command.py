@@ -45,7 +45,8 @@ def test_a_compiler_that_is_not_installed(checkpoint, tmp_path, monkeypatch):
         "keras_transformer.edge.targets.target.find_spec",
         lambda name: None if name == "ethosu" else find(name),
     )
-    found = refused(call("convert", checkpoint, "--target", "ethos-u65", "--out", tmp_path / "a.tflite"))
+    out = tmp_path / "a.tflite"
+    found = refused(call("convert", checkpoint, "--target", "ethos-u65", "--out", out))
     assert "Expected ethosu to be installed, which the target ethos-u65 needs" in found
     assert 'pip install "keras-transformer-zoo[ethos-u]"' in found
     assert not list(tmp_path.iterdir())
@@ -54,9 +55,8 @@ def test_a_compiler_that_is_not_installed(checkpoint, tmp_path, monkeypatch):
 def test_a_precision_that_an_npu_cannot_run(checkpoint, tmp_path):
     pytest.importorskip("ethosu")
     out = tmp_path / "a.tflite"
-    found = refused(
-        call("convert", checkpoint, "--precision", "int8", "--target", "ethos-u55-256", "--out", out)
-    )
+    command = ("convert", checkpoint, "--target", "ethos-u55-256", "--out", out)
+    found = refused(call(*command, "--precision", "int8"))
     assert "the target ethos-u55-256 can run, which are integer; got --precision int8" in found
     assert not list(tmp_path.iterdir())
 

@@ -177,9 +177,9 @@ def test_the_example_compiles(target, options, made, tmp_path):
         pytest.skip("neither arm-none-eabi-g++ nor g++ is installed")
     _, path = made(target, **options)
     stand_ins.write(tmp_path)
-    command = [compiler, "-std=c++17", "-Wall", "-Wextra", "-Werror", "-fno-rtti", "-fno-exceptions"]
+    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fno-rtti", "-fno-exceptions"]
     main = path.parent / "my_model_main.cpp"
-    subprocess.run([*command, "-fsyntax-only", "-I", tmp_path, main], check=True)
+    subprocess.run([compiler, *flags, "-fsyntax-only", "-I", tmp_path, main], check=True)
     text = main.read_text()
     assert ("sizeof(fast), 1, 1)" in text) == (unpack(path)[1]["npu"]["fast_bytes"] > 0)
     assert 'my_model_tokenize(text, strlen(text), ids, MY_MODEL_LENGTH);' in text
