@@ -10,7 +10,7 @@ from keras_transformer.edge.tflite.schema import op_name
 
 TYPES = schema.TensorType
 _OPS = vars(schema.BuiltinOperator)
-_NUMPY = {TYPES.INT8: np.int8, TYPES.INT32: np.int32}
+_NUMPY = {TYPES.INT8: np.int8, TYPES.INT32: np.int32, TYPES.FLOAT32: np.float32}
 # An op's code is in the old field of 8 bits too, up to this placeholder.
 _PLACEHOLDER = 127
 
@@ -57,7 +57,7 @@ class Edited:
         return [op for op in self.graph.operators if place in op.inputs]
 
     def constant(self, place: int) -> np.ndarray | None:
-        """Returns the values of a constant of int8 or int32, or None of another tensor."""
+        """Returns the values of a constant as they are stored, or None of another tensor."""
         tensor = self.tensor(place)
         data = self.model.buffers[tensor.buffer].data
         if data is None:

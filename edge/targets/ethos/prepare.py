@@ -5,7 +5,7 @@ graph before. Names of inner tensors stay those of the file, `t7` after its inde
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,11 @@ from keras_transformer.edge.targets.ethos.edits import TYPES, Edited
 from keras_transformer.zoo.errors import InputError
 
 IDS, MASK, ROWS = "ids", "mask", "rows"
+# Ops on floats behind the stored output, see `edge.tflite.units`, and their names as steps.
+TIMES, PLUS, TO_LENGTH_1 = "times", "plus", "to_length_1"
+_STEPS = {"MUL": TIMES, "ADD": PLUS, "L2_NORMALIZATION": TO_LENGTH_1}
+# Lower bound of a squared length in TFLite's L2_NORMALIZATION.
+SMALLEST_SQUARE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,14 +42,29 @@ class Ends:
     Attributes:
         mask: of the ids, or None where the graph makes it, or has none.
         table: (V, D) of int8, whose rows the host looks up, or None where the graph does.
+        steps: what is done to the numbers that the stored outputs stand for: pairs of `TIMES`,
+            `PLUS` or `TO_LENGTH_1`, and a number.
     """
 
     mask: Mask | None
     table: np.ndarray | None
+    steps: Sequence[tuple[str, float]] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the mask as a JSON-serializable object; the table is a file of its own."""
-        return {"mask": None if self.mask is None else dataclasses.asdict(self.mask)}
+        """Returns all but the table, which is a file of its own, as a JSON-serializable object."""
+        mask = None if self.mask is None else dataclasses.asdict(self.mask)
+        return {"mask": mask, "steps": [list(step) for step in self.steps]}
+
+    def numbers(self, stored: np.ndarray, scale: float, zero: int) -> np.ndarray:
+        """Returns the float32 numbers of stored outputs (rows, ..., outputs)."""
+        found = (stored.astype(np.float32) - zero) * np.float32(scale)
+        for step, value in self.steps:
+            if step == TO_LENGTH_1:
+                squares = np.square(found).sum(-1, keepdims=True)
+                found = found / np.sqrt(np.maximum(squares, SMALLEST_SQUARE))
+            else:
+                found = found * np.float32(value) if step == TIMES else found + np.float32(value)
+        return found
 
     def inputs(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns what the graph reads in place of rows of ids (n, T) by name, and other inputs."""
@@ -72,21 +92,30 @@ def prepare(
             than one for each id.
     """
     edited = Edited(flatbuffer)
-    _store_outputs(edited)
+    steps = _store_outputs(edited)
     mask = _take_mask(edited) if host_mask or host_lookup else None
     table = _take_table(edited) if host_lookup else None
     edited.drop_unread()
-    return bytes(edited), Ends(mask=mask, table=table)
+    return bytes(edited), Ends(mask=mask, table=table, steps=steps)
 
 
-def _store_outputs(edited: Edited) -> None:
-    """Gives the integers of an output in place of the floats that they stand for."""
-    for op in edited.ops("DEQUANTIZE"):
-        stored, floats = int(op.inputs[0]), int(op.outputs[0])
-        if floats in edited.graph.outputs and not edited.readers(floats):
-            edited.remove(op)
-            edited.tensor(stored).name = edited.tensor(floats).name
-            edited.read_instead(floats, stored)
+def _store_outputs(edited: Edited) -> list[tuple[str, float]]:
+    """Gives integers in place of the floats that they stand for; what is done to those is left."""
+    [output] = map(int, edited.graph.outputs)
+    place, steps = output, []
+    while (op := edited.maker(place)) is not None and edited.name(op) in _STEPS:
+        constant = edited.constant(op.inputs[1]) if len(op.inputs) > 1 else np.zeros(1)
+        is_float = edited.tensor(place).type == TYPES.FLOAT32
+        if not is_float or constant is None or constant.size != 1:
+            return []
+        steps.append((_STEPS[edited.name(op)], float(constant.item())))
+        place = int(op.inputs[0])
+    if op is None or edited.name(op) != "DEQUANTIZE":
+        return []
+    stored = int(op.inputs[0])
+    edited.tensor(stored).name = edited.tensor(output).name
+    edited.read_instead(output, stored)
+    return steps[::-1]
 
 
 def _take_mask(edited: Edited) -> Mask | None:

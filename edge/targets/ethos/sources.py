@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from keras_transformer.edge.runtime.packed import NPU, TABLE, unpack
-from keras_transformer.edge.targets.ethos.prepare import IDS, MASK, ROWS
+from keras_transformer.edge.targets.ethos.prepare import (
+    IDS,
+    MASK,
+    PLUS,
+    ROWS,
+    SMALLEST_SQUARE,
+    TIMES,
+    TO_LENGTH_1,
+)
 from keras_transformer.edge.targets.micro.c_code import array, filled
 from keras_transformer.edge.targets.micro.sources import c_name, c_sources
 from keras_transformer.edge.targets.micro.tokenizing import no_tokenizer
@@ -56,7 +64,11 @@ def _host(description: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[st
         "OUTPUTS": math.prod(output["shape"]), "OUTPUT_SCALE": f"{output['scale']!r}f",
         "OUTPUT_ZERO": output["zero"],
     }  # fmt: skip
-    declared, defined = [_DECLARED["outputs"]], [_DEFINED["outputs"]]
+    steps = "".join(_STEPS[step].replace("@value@", f"{value!r}f") for step, value in npu["steps"])
+    declared, defined = [_DECLARED["outputs"]], [_DEFINED["outputs"].replace("@steps@", steps)]
+    if "sqrtf" in steps:
+        sizes["VECTOR"] = output["shape"][-1]
+        defined.insert(0, "#include <math.h>")
     if _reads_ids(npu):
         sizes = {"LENGTH": description["max_length"], **sizes}
     if npu["mask"] is not None:
@@ -100,7 +112,7 @@ void model_outputs(const int8_t stored[MODEL_OUTPUTS], float outputs[MODEL_OUTPU
   for (size_t i = 0; i < MODEL_OUTPUTS; ++i) {
     outputs[i] = (float)(stored[i] - MODEL_OUTPUT_ZERO) * MODEL_OUTPUT_SCALE;
   }
-}""",
+@steps@}""",
     MASK: """\
 #define PADDING @padding@
 
@@ -117,6 +129,21 @@ void model_rows(const int32_t ids[MODEL_LENGTH], int8_t rows[MODEL_LENGTH * MODE
     for (size_t column = 0; column < MODEL_WIDTH; ++column) *rows++ = row[column];
   }
 }""",
+}
+
+
+# What is done to the numbers of the outputs, see `prepare.Ends`.
+_STEPS = {
+    TIMES: "  for (size_t i = 0; i < MODEL_OUTPUTS; ++i) outputs[i] *= @value@;\n",
+    PLUS: "  for (size_t i = 0; i < MODEL_OUTPUTS; ++i) outputs[i] += @value@;\n",
+    TO_LENGTH_1: f"""\
+  for (size_t i = 0; i < MODEL_OUTPUTS; i += MODEL_VECTOR) {{
+    float square = 0.0f;
+    for (size_t j = 0; j < MODEL_VECTOR; ++j) square += outputs[i + j] * outputs[i + j];
+    square = sqrtf(square > {SMALLEST_SQUARE}f ? square : {SMALLEST_SQUARE}f);
+    for (size_t j = 0; j < MODEL_VECTOR; ++j) outputs[i + j] /= square;
+  }}
+""",
 }
 
 
