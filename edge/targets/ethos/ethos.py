@@ -131,7 +131,7 @@ class EthosU(Micro):
         description |= {
             NPU: {
                 **compiled.to_json(), "cpu_ops": cpu_ops(compiled.flatbuffer),
-                **interface(graph, compiled.flatbuffer), **ends.to_json(),
+                **interface(compiled.flatbuffer), **ends.to_json(),
                 "fast_bytes": fast_bytes(compiled.flatbuffer),
             },
             "custom_ops": [ETHOS_U],

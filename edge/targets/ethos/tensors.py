@@ -20,29 +20,23 @@ _ALIGNMENT = 16
 _OWN, _OF_TENSOR, _OF_OP = 2048, 128, 256
 
 
-def interface(graph: bytes, compiled: bytes) -> dict[str, list[dict[str, Any]]]:
+def interface(compiled: bytes) -> dict[str, list[dict[str, Any]]]:
     """Returns `inputs` and `outputs` in the order of the compiled graph.
 
     Each has its `name` in the signature, `type`, `shape`, and, if it is of integers that stand for
     numbers, `scale` and `zero`.
-
-    Args:
-        graph: the graph that was compiled, with the names.
-        compiled: the compiled graph.
     """
-    before, after = Edited(graph), Edited(compiled)
-    named = {}
-    [signature] = before.model.signatureDefs
+    edited = Edited(compiled)
+    [signature] = edited.model.signatureDefs
+    found = {}
     for kind in ("inputs", "outputs"):
-        places = [int(place) for place in getattr(before.graph, kind)]
-        ends = {int(end.tensorIndex): end.name.decode() for end in getattr(signature, kind)}
-        # The compiler gives inputs names of its own, and leaves them in their order.
-        found = [int(place) for place in getattr(after.graph, kind)]
-        named[kind] = [
-            {"name": ends[old], **_described(after, new)}
-            for old, new in zip(places, found, strict=True)
+        # Tensors have names of the compiler's.
+        names = {int(end.tensorIndex): end.name.decode() for end in getattr(signature, kind)}
+        found[kind] = [
+            {"name": names[int(place)], **_described(edited, int(place))}
+            for place in getattr(edited.graph, kind)
         ]
-    return named
+    return found
 
 
 def _described(edited: Edited, place: int) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Files for Ethos-U: the compiler's report, and the host's part, run before it is compiled."""
 
 import ctypes
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -14,12 +15,14 @@ from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.packed import TABLE, unpack
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.micro.micro import Micro
 from keras_transformer.edge.targets.npus import NPUS
 from keras_transformer.edge.targets.registry import get_target
 from keras_transformer.edge.targets.target import About
 from keras_transformer.edge.tflite.schema import count_ops
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.models.build import build, get_weights, set_weights
 from tests.cli.calls import call, error_of
 from tests.edge.models import LENGTH, calibration, random_model, random_rows
 from tests.edge.targets.ethos import stand_ins
@@ -260,3 +263,31 @@ def test_the_memory_mode_decides_cycles(checkpoint, integers, made):
     assert (first["memory"], second["memory"]) == ("Shared_Sram", "Sram_Only")
     # Weights in the SRAM are not waited for.
     assert second["cycles"] < first["cycles"]
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("task", "steps"), [("regression", ["times", "plus"]), ("embedding", ["to_length_1"])]
+)
+@pytest.mark.slow
+def test_units_and_length_1_are_the_hosts(task, steps, tmp_path):
+    checkpoint = random_model(task, num_segments=0)
+    if task == "regression":
+        units = dataclasses.replace(checkpoint.task, mean=3.0, deviation=0.5)
+        model = build(checkpoint.config, units)
+        set_weights(model, get_weights(checkpoint.model))
+        checkpoint = dataclasses.replace(checkpoint, task=units, model=model)
+    artifact = convert(
+        checkpoint, "integer", target="ethos-u85-256", calibration=calibration()
+    )
+    path = tmp_path / "my-model.tflite"
+    artifact.save(path)
+    report = unpack(path)[1]["npu"]
+    assert [name for name, _ in report["steps"]] == steps
+    [output] = report["outputs"]
+    stored = np.random.default_rng(0).integers(-128, 128, output["shape"], np.int8)
+    numbers = np.empty(stored.size, np.float32)
+    host_of(path, tmp_path).my_model_outputs(stored.ctypes, numbers.ctypes)
+    expected = (stored.astype(float).ravel() - output["zero"]) * output["scale"]
+    expected = expected * 0.5 + 3.0 if task == "regression" else expected / np.linalg.norm(expected)
+    np.testing.assert_allclose(numbers, expected, rtol=1e-5)
