@@ -183,7 +183,7 @@ _TEXT = """\
   model_tokenize(text, strlen(text), ids, MODEL_LENGTH);"""
 _NUMBERS = "  static int32_t ids[MODEL_LENGTH]; /* the board's own; 0 is padding */"
 _FAST = """\
-/* The SRAM that is the NPU's alone, of a section likewise. */
+/* Where the SRAM is that is the NPU's alone, likewise. */
 #ifndef MODEL_FAST_SECTION
 #define MODEL_FAST_SECTION
 #endif

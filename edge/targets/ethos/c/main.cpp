@@ -21,8 +21,8 @@
 #ifndef MODEL_NPU_BASE
 #define MODEL_NPU_BASE 0x48102000
 #endif
-/* Of the linker script: the section of the memory that the NPU reads and writes activations in,
-   such as -DMODEL_ARENA_SECTION='__attribute__((section(".bss.sram")))'. */
+/* Of the linker script: where the arena is, in a memory that the NPU reaches, such as
+   __attribute__((section(".bss.sram"))). */
 #ifndef MODEL_ARENA_SECTION
 #define MODEL_ARENA_SECTION
 #endif

@@ -180,7 +180,9 @@ def test_the_example_compiles(target, options, made, tmp_path):
         pytest.skip("neither arm-none-eabi-g++ nor g++ is installed")
     _, path = made(target, **options)
     stand_ins.write(tmp_path)
-    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fno-rtti", "-fno-exceptions"]
+    section = '__attribute__((section(".bss.sram")))'
+    flags = [f"-DMY_MODEL_{name}_SECTION={section}" for name in ("ARENA", "FAST")]
+    flags += ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fno-rtti", "-fno-exceptions"]
     main = path.parent / "my_model_main.cpp"
     subprocess.run([compiler, *flags, "-fsyntax-only", "-I", tmp_path, main], check=True)
     text = main.read_text()
