@@ -25,11 +25,13 @@ class ConvertCommand(click.Command):
 
 
 def _target_options() -> list[click.Option]:
-    hosts = "; ".join(f"{target.name}: {target.help}" for target in TARGETS.values())
+    groups = {target.group: target.help for target in TARGETS.values()}
+    hosts = "; ".join(f"{group}: {told}" for group, told in groups.items())
     owners: dict[Option, list[str]] = {}
     for target in TARGETS.values():
         for option in target.options:
-            owners.setdefault(option, []).append(target.name)
+            if target.group not in owners.setdefault(option, []):
+                owners[option].append(target.group)
     return [
         click.Option(
             ["--target"], type=click.Choice(tuple(TARGETS)), default="plain", show_default=True,

@@ -134,20 +134,17 @@ ROOMS = {
     "zoo.tasks.tagging": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses zoo.modalities "
         "zoo.models zoo.models.running zoo.outputs zoo.progress zoo.suited zoo.tagging zoo.tasks "
-        "zoo.vocabularies",
-        "keras numpy",
+        "zoo.vocabularies", "keras numpy",
     ),
     "zoo.tasks.answering": Room(
         "zoo.answering zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses "
         "zoo.modalities zoo.models zoo.outputs zoo.suited zoo.tagging zoo.tasks "
-        "zoo.tasks.tagging zoo.vocabularies",
-        "numpy",
+        "zoo.tasks.tagging zoo.vocabularies", "numpy",
     ),
     "zoo.tasks.masked": Room(
         "zoo.by_position zoo.data zoo.errors zoo.evaluation zoo.generation zoo.logits zoo.losses "
         "zoo.masking zoo.modalities zoo.models zoo.models.running zoo.outputs zoo.progress "
-        "zoo.tasks zoo.tokenizers",
-        "keras numpy",
+        "zoo.tasks zoo.tokenizers", "keras numpy",
     ),
     "zoo.tasks.transcription": Room(
         "zoo.data zoo.errors zoo.evaluation zoo.modalities zoo.progress zoo.tasks zoo.tokenizers",
@@ -227,8 +224,7 @@ ROOMS = {
     ),
     "edge.graphs": Room(
         "edge.runtime layers zoo.checkpoint zoo.modalities zoo.models zoo.models.running "
-        "zoo.tasks.multi_task",
-        "keras numpy tensorflow",
+        "zoo.tasks.multi_task", "keras numpy tensorflow",
     ),
     "edge.load": Room(
         "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"
@@ -295,6 +291,10 @@ ROOMS = {
         "zoo.modalities zoo.outputs zoo.storage zoo.streaming zoo.tokenizers "
         "zoo.tokenizers.normalizers",
         "ai_edge_litert numpy tflite_micro",
+    ),
+    "edge.targets.ethos": Room(
+        "edge.compare edge.convert edge.runtime edge.targets edge.targets.micro edge.tflite "
+        "zoo.checkpoint zoo.errors zoo.modalities zoo.storage", "ai_edge_litert numpy",
     ),
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "

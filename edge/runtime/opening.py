@@ -10,6 +10,7 @@ from keras_transformer.edge.runtime.checks.verify import verify
 from keras_transformer.edge.runtime.fitting import misfits
 from keras_transformer.edge.runtime.packed import (
     LABELS,
+    NPU,
     Source,
     contents,
     is_vouched,
@@ -66,6 +67,11 @@ def open_file(source: Source, *, is_tried: bool = False) -> Opened:
     data = contents(source)
     flatbuffer, description, files = unpack(data, name)
     check_description(description, name)
+    if NPU in description:
+        raise InputError(
+            f"{name} is compiled for {description.get('target')}, which alone runs it; here, run "
+            "and compare the file that convert --precision integer makes of the checkpoint."
+        )
     labels = _labels(files, name)
     try:
         modality = modality_named(description.get("modality", "text")).from_files(

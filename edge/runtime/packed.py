@@ -24,6 +24,9 @@ FORMAT = "keras-transformer-zoo tflite 1"
 TFLITE_IDENTIFIER = b"TFL3"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed time, so that equal contents give equal bytes
 _HASH_BYTES = 64
+# Entry of the description of a file that is compiled for an NPU, and the rows of a table that its
+# host looks up.
+NPU, TABLE = "npu", "table.int8"
 LABELS, SCORE_CALIBRATION = "labels.txt", "score_calibration.txt"
 # Hashes of the files that this process made, or saw LiteRT run in another one.
 _VOUCHED: set[bytes] = set()
@@ -105,7 +108,7 @@ def unpack(
 def _attached() -> set[str]:
     """Names of the files that a model may have."""
     names = (modality.file_names() for modality in MODALITIES.values())
-    return {LABELS, SCORE_CALIBRATION}.union(*names)
+    return {LABELS, SCORE_CALIBRATION, TABLE}.union(*names)
 
 
 def vouch(data: bytes) -> None:

@@ -66,6 +66,11 @@ class Artifact:
         )
 
     @property
+    def compared(self) -> str:
+        """What was compared with the checkpoint."""
+        return "this folder" if self.is_folder else "this file"
+
+    @property
     def size(self) -> int:
         """Size of all files in bytes."""
         return sum(map(len, self.files.values()))
@@ -81,7 +86,7 @@ class Artifact:
         is_silent = about["license"] == About.license
         rows = {
             f"in {self.precision}, by Keras": self.origin.score,
-            "this folder" if self.is_folder else "this file": _parity(self.parity, self.origin),
+            self.compared: _parity(self.parity, self.origin),
             "in integers": _simulated(**self.description.get("simulated", {})),
             "target": self.target,
             "tokens": self._tokens(),

@@ -3,12 +3,36 @@
 from collections.abc import Iterable
 
 from keras_transformer.edge.precision import PRECISIONS
+from keras_transformer.edge.targets.npus import NPUS
 from keras_transformer.edge.targets.target import Option, Target
 from keras_transformer.zoo.errors import InputError
 
 _HERE = "keras_transformer.edge.targets"
 # Precisions of hosts that tokenize texts themselves or in the graph.
 _OF_TEXTS = ("float32", "float16", "dynamic_int8", "int8")
+_ARENA_LIMIT = Option(
+    name="arena_limit", type=int,
+    help="Largest memory in bytes that the model may need on the device, TensorFlow Lite Micro's "
+    "arena or the NPU's SRAM; nothing is written if it needs more.",
+)  # fmt: skip
+_OF_NPUS = (
+    _ARENA_LIMIT,
+    Option(
+        name="host_lookup", type=bool,
+        help="Leave the look-up of the embedding rows and the mask to the host, with C code for "
+        "it, so that all runs on the NPU.",
+    ),
+    Option(
+        name="system_config", type=str,
+        help="Clocks and bandwidths of the system, a name that Arm's compiler has, such as "
+        "Ethos_U55_Deep_Embedded.  [default: the compiler's for the NPU]",
+    ),
+    Option(
+        name="memory_mode", type=str,
+        help="Where weights and activations are, a name that Arm's compiler has, such as "
+        "Sram_Only.  [default: the compiler's for the NPU]",
+    ),
+)  # fmt: skip
 
 TARGETS = {
     target.name: target
@@ -39,7 +63,15 @@ TARGETS = {
         Target(
             name="micro", writer=f"{_HERE}.micro.micro:Micro", precisions=("integer",),
             packages=("tflite_micro",), extra="micro",
-            help="a microcontroller, with C sources beside the file",
+            help="a microcontroller, with C sources beside the file", options=(_ARENA_LIMIT,),
+        ),
+        *(
+            Target(
+                name=name, writer=f"{_HERE}.ethos.ethos:EthosU", precisions=("integer",),
+                packages=("ethosu",), extra="ethos-u", options=_OF_NPUS, family="ethos-u*",
+                help="Arm's NPU of that name, compiled, with C sources for TensorFlow Lite Micro",
+            )
+            for name in NPUS
         ),
         Target(
             name="onnx", writer=f"{_HERE}.exported.onnx:Onnx", precisions=("float32",),
@@ -84,8 +116,9 @@ def check_options(target: Target, names: Iterable[str]) -> None:
         if target.name in owners:
             continue
         if owners:
+            groups = dict.fromkeys(TARGETS[owner].group for owner in owners)
             raise InputError(
-                f"Expected {name} only with the target {' or '.join(owners)}, got "
+                f"Expected {name} only with the target {' or '.join(groups)}, got "
                 f"target={target.name}."
             )
         raise InputError(

@@ -57,6 +57,7 @@ class Target:
         packages: import names of the packages that must be installed.
         extra: extra of this distribution that installs them.
         options: options of the target, passed to `writer` by name.
+        family: name in help texts of the targets that differ in the host alone; its own if empty.
     """
 
     name: str
@@ -66,6 +67,12 @@ class Target:
     packages: tuple[str, ...] = ()
     extra: str = ""
     options: tuple[Option, ...] = ()
+    family: str = ""
+
+    @property
+    def group(self) -> str:
+        """The name of its family, or its own."""
+        return self.family or self.name
 
     def open(self, about: About | None = None, **options: Any) -> Any:
         """Returns the `Writer` of the target.

@@ -9,11 +9,11 @@ _WIDTH = 92
 _OWN = re.compile(r"\b(model|MODEL)(?=_)")
 
 
-def filled(file: str, name: str, parts: Mapping[str, str]) -> str:
+def filled(file: str | Path, name: str, parts: Mapping[str, str]) -> str:
     """Returns a file of `c/` for one model.
 
     Args:
-        file: its name.
+        file: its name, or the path of a file elsewhere.
         name: of the model, in C, which is put in the place of `model`.
         parts: code for each `@mark@`, in which `model` is replaced too.
     """
@@ -21,7 +21,7 @@ def filled(file: str, name: str, parts: Mapping[str, str]) -> str:
     return _OWN.sub(lambda match: name.upper() if match[1].isupper() else name, text)
 
 
-def template(file: str) -> str:
+def template(file: str | Path) -> str:
     """Returns a file of `c/` as it is."""
     return (_FOLDER / file).read_text(encoding="utf-8")
 

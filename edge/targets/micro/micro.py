@@ -15,9 +15,10 @@ from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, TfliteFi
 from keras_transformer.edge.targets.micro import arena
 from keras_transformer.edge.targets.micro.sources import c_name, c_sources, source_names
 from keras_transformer.edge.targets.micro.tokenizing import no_tokenizer, tables_of
+from keras_transformer.edge.targets.target import About, Target
 from keras_transformer.edge.tflite.schema import find_op
 from keras_transformer.zoo.checkpoint import Checkpoint
-from keras_transformer.zoo.errors import RunError
+from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.modalities.audio import Audio
 from keras_transformer.zoo.modalities.several import PLUS
 from keras_transformer.zoo.modalities.text import Text
@@ -83,16 +84,29 @@ class MicroFile(TfliteFile):
 
 
 class Micro(FlatbufferWriter):
-    """Writer of the target `micro`: integer files with C sources."""
+    """Writer of the target `micro`: integer files with C sources.
+
+    Args:
+        target, about: see `Writer`.
+        arena_limit: largest size in bytes of the arena; None for any.
+    """
 
     has_lengths = False
     artifact = MicroFile
+
+    def __init__(self, target: Target, about: About, *, arena_limit: int | None = None):
+        super().__init__(target, about)
+        if arena_limit is not None and arena_limit < 1:
+            raise InputError(
+                f"Expected arena_limit to be a number of bytes above 0, got {arena_limit}."
+            )
+        self.arena_limit = arena_limit
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
         """Rejects generative models."""
         if checkpoint.task.generates:
             return (
-                "Expected a model of whole texts for the target micro, got "
+                f"Expected a model of whole texts for the target {self.name}, got "
                 f"{checkpoint.task.name}."
             )
         if isinstance(checkpoint.modality, Audio):
@@ -144,9 +158,28 @@ class Micro(FlatbufferWriter):
         """Returns the size of the arena.
 
         Raises:
+            InputError: if it is larger than the limit.
             RunError: if TensorFlow Lite Micro lacks an op; the message names it and its layer.
         """
-        return {"arena_bytes": arena_bytes(flatbuffer)}
+        size = arena_bytes(flatbuffer)
+        self.check_arena(size, "the arena")
+        return {"arena_bytes": size}
+
+    def check_arena(self, size: int, what: str) -> None:
+        """Checks that a size in bytes is within the limit.
+
+        Args:
+            size: the size.
+            what: what is that large, with its article.
+
+        Raises:
+            InputError: if it is not.
+        """
+        if self.arena_limit is not None and size > self.arena_limit:
+            raise InputError(
+                f"Expected {what} within arena_limit={self.arena_limit} bytes, got {size} bytes; "
+                "take shorter inputs with --lengths, or a model of fewer heads or a smaller width."
+            )
 
 
 def arena_bytes(flatbuffer: bytes) -> int:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_transformer.edge.runtime.packed import LABELS, unpack
+from keras_transformer.edge.runtime.packed import LABELS, NPU, unpack
 from keras_transformer.edge.targets.micro.c_code import quoted
 from keras_transformer.edge.targets.micro.listening import listening_sources
 from keras_transformer.edge.targets.micro.tokenizing import tokenizer_sources
@@ -14,7 +14,13 @@ from keras_transformer.zoo.errors import InputError
 
 _BYTES_PER_LINE = 16
 # Ops whose method of MicroMutableOpResolver is not their name in camel case.
-_METHODS = {"BATCH_MATMUL": "BatchMatMul", "PADV2": "PadV2"}
+_METHODS = {"BATCH_MATMUL": "BatchMatMul", "PADV2": "PadV2", "ethos-u": "EthosU"}
+_MEASURED = """\
+/* As TensorFlow Lite Micro's interpreter on x86-64 measured it; a 32-bit target has smaller
+   pointers and needs less. */"""
+_PLANNED = """\
+/* As planned by Arm's compiler, with room for the interpreter's own structures: more than a 32-bit
+   target needs, whose interpreter says arena_used_bytes(). */"""
 
 # No name of an array: keywords of C and C++, and what a program and its libraries have already.
 _TAKEN = frozenset(
@@ -94,9 +100,10 @@ def c_sources(path: Path, data: bytes | None = None) -> dict[str, bytes]:
     # Those of sounds are in the listener.
     has_labels = LABELS in files and not listening
     labels = read_labels(files[LABELS], LABELS) if has_labels else ()
+    told = _PLANNED if NPU in description else _MEASURED
     texts = (
         _header(name, len(flatbuffer), labels), _array(name, flatbuffer, labels),
-        _ops(name, sorted(count_ops(flatbuffer)), arena),
+        _ops(name, sorted(count_ops(flatbuffer)), arena, told),
     )  # fmt: skip
     found = dict(zip(source_names(path), texts, strict=True))
     found |= listening
@@ -160,7 +167,7 @@ const unsigned int {name}_size = {len(flatbuffer)};
 {told if labels else ""}"""
 
 
-def _ops(name: str, ops: list[str], arena: int) -> str:
+def _ops(name: str, ops: list[str], arena: int, told: str) -> str:
     guard = f"{name.upper()}_OPS_H_"
     adds = "\n".join(f"  ok = resolver->Add{_method(op)}() == kTfLiteOk && ok;" for op in ops)
     return f"""\
@@ -169,8 +176,7 @@ def _ops(name: str, ops: list[str], arena: int) -> str:
 
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 
-/* As TensorFlow Lite Micro's interpreter on x86-64 measured it; a 32-bit target has smaller
-   pointers and needs less. */
+{told}
 constexpr unsigned int {name}_arena_bytes = {arena};
 constexpr unsigned int {name}_op_count = {len(ops)};
 

@@ -1,0 +1,5 @@
+#include "model_host.h"
+
+#include <stddef.h>
+
+@definitions@
