@@ -60,8 +60,9 @@ def test_all_positions_where_all_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("kinds", "pooling", "found"),
     [
-        (["pooled"], "first", True), (["vector", "pooled"], "first", True), (["pooled"], "max", False),
-        (["tokens"], "first", False), (["pooled", "tokens"], "first", False),
+        (["pooled"], "first", True), (["vector", "pooled"], "first", True),
+        (["pooled"], "max", False), (["tokens"], "first", False),
+        (["pooled", "tokens"], "first", False),
         (["masked"], "first", False), ([], "first", True),
     ],
 )  # fmt: skip
