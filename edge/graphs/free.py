@@ -101,8 +101,7 @@ def _unchecked(call):
     """A graph without ops that look for places beyond a table, as `Stepwise.decode` has none.
 
     Its runtime finds those itself, or its host is told where they end; and tf2onnx chooses between
-    a value and NaN by a sum, which is NaN. An encoder's outputs that nothing reads are left out, see
-    `reading`.
+    a value and NaN by a sum, which is NaN. An encoder's outputs that nothing reads are left out.
     """
 
     @functools.wraps(call)
