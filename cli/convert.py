@@ -13,8 +13,9 @@ from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.edge.targets.target import About, Option
 from keras_transformer.zoo.numerals import read_integer
 
-# Not a precision of layers: int8, with the layers in float that a budget needs.
-MIXED = "mixed"
+# Not precisions of layers: int8 with the layers in float that a budget needs, and int8 in the form
+# that is fastest here.
+MIXED, AUTO = "mixed", "int8:auto"
 
 
 class ConvertCommand(click.Command):
@@ -70,6 +71,10 @@ def _check_mixed(
         for name in of_mixed:
             flag = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"Expected {flag} only with --precision mixed, got {got}.")
+        if precision == AUTO and calibration is None:
+            raise click.UsageError(
+                "Expected --calibration FILE with --precision int8:auto, got none."
+            )
         return
     for flag, value in (("--data", of_mixed.get("data")), ("--calibration", calibration)):
         if value is None:
@@ -93,9 +98,10 @@ def _check_mixed(
 @click.command(cls=ConvertCommand)
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
-    "--precision", type=click.Choice((*PRECISIONS, MIXED)),
-    help="Precision of the result; mixed is int8 with the fewest layers in float that keep the "
-    "loss within --max-drop.  [default: float32, or that of a quantized checkpoint]",
+    "--precision", type=click.Choice((*PRECISIONS, AUTO, MIXED)),
+    help="Precision of the result; int8:auto is the form of int8 that is fastest on this machine, "
+    "which is measured; mixed is int8 with the fewest layers in float that keep the loss within "
+    "--max-drop.  [default: float32, or that of a quantized checkpoint]",
 )
 @options.data(
     help="Labelled rows, pairs or text, with the checkpoint's columns, on which the loss is "
@@ -183,6 +189,9 @@ def convert(
     With layers in float for accuracy: keras-transformer convert my_model --precision mixed
     --max-drop 0.5 --data validation.tsv --calibration train.tsv --out my_model.tflite
 
+    In the form that is fastest here: keras-transformer convert my_model --precision int8:auto
+    --calibration train.tsv --out my_model.tflite
+
     For ONNX Runtime: keras-transformer convert my_model --target onnx --out my_model_onnx
     """
     from keras_transformer.cli import display
@@ -222,6 +231,12 @@ def convert(
             from keras_transformer.edge.choose.mixed import mixed
 
             artifact = mixed(trained, **of_mixed, **common).artifact
+        elif precision == AUTO:
+            from keras_transformer.edge.choose.fastest import fastest
+
+            artifact = fastest(
+                trained, keep=keep, rounding=rounding, rotate=rotate, **common
+            ).artifact
         else:
             artifact = edge_convert.convert(
                 trained, precision, keep=keep, rounding=rounding, rotate=rotate, **common

@@ -7,9 +7,9 @@
 
 Models: `models`, `build`, `prepare`, `train`, `sweep`, `distributed`, `fuse`, `load`, `evaluate`,
 and `Checkpoint`.
-Compression: `prune`, `distill`, `quantize`. Deployment: `convert`, `mixed`, `Runner`, `inspect`,
-`compare`, `significance`, `benchmark`, `search`, `sensitivity`. Layers, on TensorFlow, JAX and
-PyTorch: `MultiHeadAttention`, `Encoder` and their sublayers.
+Compression: `prune`, `distill`, `quantize`. Deployment: `convert`, `fastest`, `mixed`, `Runner`,
+`inspect`, `compare`, `significance`, `benchmark`, `search`, `sensitivity`. Layers, on TensorFlow,
+JAX and PyTorch: `MultiHeadAttention`, `Encoder` and their sublayers.
 
 Shapes in the docstrings use these letters: B batch, T target length, S source length, D hidden
 width, H heads, KV key-value heads, K head width, F intermediate width, V vocabulary.
@@ -84,6 +84,7 @@ _MODULES = {
     "edge.compare.significance": ("significance",),
     "edge.compare.inspect": ("inspect",),
     "edge.compare.benchmark": ("benchmark",),
+    "edge.choose.fastest": ("fastest",),
     "edge.choose.mixed": ("mixed",),
     "edge.choose.search": ("search",),
     "edge.choose.sensitivity": ("sensitivity",),

@@ -7,6 +7,7 @@ from keras_transformer.convolutional_tokenizer import (
 )
 from keras_transformer.dropout import Dropout as Dropout
 from keras_transformer.dropout import StochasticDepth as StochasticDepth
+from keras_transformer.edge.choose.fastest import fastest as fastest
 from keras_transformer.edge.choose.mixed import mixed as mixed
 from keras_transformer.edge.choose.search import search as search
 from keras_transformer.edge.choose.sensitivity import sensitivity as sensitivity

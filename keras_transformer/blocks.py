@@ -113,11 +113,18 @@ class EncoderBlock(_Block):
         self.attention.build(input_shape)
         self.feed_forward.build(input_shape)
 
-    def call(self, inputs, mask=None, *, bias=None, lengths=None, training=None):
-        """Returns (B, T, D) for inputs (B, T, D); the others as in `MultiHeadAttention`."""
+    def call(self, inputs, mask=None, *, bias=None, lengths=None, first=False, training=None):
+        """Returns (B, T, D) for inputs (B, T, D); the others as in `MultiHeadAttention`.
+
+        With `first` the outputs are those of the first position (B, 1, D), from all inputs, and the
+        mask and bias are that position's.
+        """
         limits = _given(mask=mask, bias=bias, lengths=lengths)
-        x = self.attention(inputs, training=training, **limits)
-        return self._feed_forward(x, inputs, training)
+        if not first:
+            x = self.attention(inputs, training=training, **limits)
+            return self._feed_forward(x, inputs, training)
+        x = self.attention(inputs, first=True, training=training, **limits)
+        return self._feed_forward(x, inputs[:, :1], training)
 
     def compute_output_shape(self, input_shape):
         return input_shape

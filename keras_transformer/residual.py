@@ -75,10 +75,14 @@ class Residual(QuantizedLayer):
             self.sublayer.build(*shapes)
 
     def call(
-        self, x, memory=None, *, onto=None, cache_index=None, return_scores=False, training=None,
-        **tensors,
+        self, x, memory=None, *, onto=None, cache_index=None, return_scores=False, first=False,
+        training=None, **tensors,
     ):  # fmt: skip
-        """Returns the sum of the sublayer's outputs and of `onto` (B, T, D), by default `x`."""
+        """Returns the sum of the sublayer's outputs and of `onto` (B, T, D), by default `x`.
+
+        With `first` the result is that of the first position (B, 1, D), and the sublayer's memory
+        is all that it would read.
+        """
         # Keras does not accept tensors among keyword arguments that the signature names.
         if memory is not None:
             tensors["memory"] = memory
@@ -86,6 +90,9 @@ class Residual(QuantizedLayer):
         if return_scores:
             others["return_scores"] = True
         inputs = self._normalize(x, training) if self.pre_norm else x
+        if first:
+            tensors["memory"] = inputs
+            inputs, x = inputs[:, :1], x[:, :1]
         outputs = self.sublayer(inputs, training=training, **others, **tensors)
         outputs, *others = outputs if isinstance(outputs, tuple) else (outputs,)
         if self.sandwich:

@@ -11,6 +11,7 @@ from keras_transformer.masks import token_mask
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import make_position_bias
 from keras_transformer.quantization import QuantPoint
+from keras_transformer.reading import reads_alone
 from keras_transformer.rematerialized import rematerialized
 from keras_transformer.room import CACHE_NAMES, within
 from keras_transformer.score_biases import ScoreBiases
@@ -27,6 +28,11 @@ LOCAL, GLOBAL = "L", "G"
 def _without_mask(x):
     """Removes a tensor's Keras mask, which each block would add to the bias again."""
     return keras.ops.copy(x)
+
+
+def _first_row(bias):
+    """A bias (B, 1, 1, S) or (B, H, T, S) as that of the first position."""
+    return bias if bias is None or bias.shape[2] == 1 else bias[:, :, :1]
 
 
 class _Stack(ScoreBiases):
@@ -160,6 +166,8 @@ class Encoder(_Stack):
     """
 
     block_class = EncoderBlock
+    # Whether what reads the outputs reads the first position alone, see `reading`.
+    reads_first = False
 
     def build(self, input_shape):
         for block in dict.fromkeys(self.blocks):
@@ -185,8 +193,13 @@ class Encoder(_Stack):
             length = keras.ops.shape(inputs)[1]
             limits = {"bias": bias}, {"bias": self._windowed(bias, length, length, 0)}
         x = inputs if mask is None else _without_mask(inputs)
-        for i in self.running:
-            x = self._run(i, x, **limits[self.is_local(i)], training=training)
+        last = len(self.running) - 1
+        narrows = self.reads_first and reads_alone() and not training
+        for place, i in enumerate(self.running):
+            given = limits[self.is_local(i)]
+            if narrows and place == last:
+                given = {"bias": _first_row(given["bias"]), "first": True}
+            x = self._run(i, x, **given, training=training)
         return self._finish(x, training)
 
     def compute_output_shape(self, input_shape):

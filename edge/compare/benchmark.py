@@ -170,6 +170,17 @@ def median_latency(source: Source, *, threads: int = 1, runs: int) -> float:
     return float(np.median(_latencies([interpreter], runs)))
 
 
+def interleaved_latencies(sources: Sequence[Source], threads: int, runs: int) -> list[float]:
+    """Returns the median latencies of files in milliseconds, each invoked once per round.
+
+    Raises:
+        InputError: if a file was not made by `convert`, or `threads` is not from 1 to 1024.
+    """
+    check_counts(threads=threads)
+    interpreters = [_load(source, threads)[0] for source in sources]
+    return [float(one) for one in np.median(_latencies(interpreters, runs), axis=1)]
+
+
 def device_name() -> str:
     """Returns the processor's model and the number of cores that this process may use."""
     model = "unknown processor"

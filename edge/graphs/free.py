@@ -25,6 +25,7 @@ import keras
 
 from keras_transformer.edge.graphs.named_steps import NamedSteps
 from keras_transformer.edge.runtime.names import DECODE, ENCODE, NEW, PREDICT
+from keras_transformer.reading import outputs_read_alone
 from keras_transformer.room import checked_places
 from keras_transformer.zoo.models.fused_config import Config
 
@@ -100,12 +101,12 @@ def _unchecked(call):
     """A graph without ops that look for places beyond a table, as `Stepwise.decode` has none.
 
     Its runtime finds those itself, or its host is told where they end; and tf2onnx chooses between
-    a value and NaN by a sum, which is NaN.
+    a value and NaN by a sum, which is NaN. An encoder's outputs that nothing reads are left out.
     """
 
     @functools.wraps(call)
     def traced(*arguments):
-        with checked_places():
+        with checked_places(), outputs_read_alone():
             return call(*arguments)
 
     return traced

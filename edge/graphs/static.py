@@ -38,6 +38,7 @@ from keras_transformer.edge.runtime.names import (
     signature_name,
 )
 from keras_transformer.masks import IMPERCEPTIBLE
+from keras_transformer.reading import outputs_read_alone
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.tasks.multi_task.learner import head_models
 
@@ -127,9 +128,17 @@ class _Generating:
 def static_function(
     call: Callable, inputs: Mapping[str, tuple]
 ) -> tf.types.experimental.GenericFunction:
-    """Returns a function of tensors by name, with the given shapes and dtypes."""
+    """Returns a function of tensors by name, with the given shapes and dtypes.
+
+    An encoder's outputs that nothing reads are left out, see `reading`.
+    """
     specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}
-    return tf.function(call, input_signature=[specs], autograph=False)
+
+    def alone(tensors):
+        with outputs_read_alone():
+            return call(tensors)
+
+    return tf.function(alone, input_signature=[specs], autograph=False)
 
 
 def probabilities(logits, temperature=1.0):

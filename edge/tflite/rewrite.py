@@ -22,6 +22,8 @@ def rewrite(flatbuffer: bytes) -> bytes:
       is widened to 64 bits, as sums of many products exceed 32.
     - Where a float softmax is reshaped before a float matmul, the converter stores it in between,
       in steps of 1/256.
+    - A float sum of values that are all divided by their number, as our norms compute it, is one
+      MEAN: the converter would have stored the MEAN of a quantized tensor in 8 bits.
     - Tensors that no op reads or writes any more are dropped: TensorFlow Lite Micro makes room for
       them in its arena.
     - Of its inputs a file of integers computes in float what it could store, see `store_inputs`.
@@ -66,6 +68,10 @@ class _Graph:
                 self._read_instead(lambda reader, op=op: reader is op, op.inputs[0], place)
             if self.names[id(op)] == "CONV_2D":
                 self._widen_bias(op)
+            place = self._divided_before(op)
+            if place is not None:
+                op.opcodeIndex = self._code("MEAN")
+                op.inputs = np.array([place, op.inputs[1]], np.int32)
         for op in list(self.graph.operators):
             reshape = self._reshaped_softmax(op)
             if reshape is not None:
@@ -109,6 +115,39 @@ class _Graph:
             return None
         readers = [one for one in self.graph.operators if op.inputs[0] in one.inputs]
         return reshape if readers == [op] and op.inputs[0] not in self.graph.outputs else None
+
+    def _divided_before(self, op: schema.OperatorT) -> int | None:
+        """The index of the floats whose mean a SUM is, of what a MUL divides by their number."""
+        division = self._made_by(op.inputs[0], "MUL") if self.names[id(op)] == "SUM" else None
+        if division is None:
+            return None
+        values, share = (self.graph.tensors[place] for place in division.inputs)
+        if {values.type, share.type} != {schema.TensorType.FLOAT32}:
+            return None
+        axes = self._constant(self.graph.tensors[op.inputs[1]], np.int32)
+        factor = self._constant(share, np.float32)
+        if axes is None or factor is None or factor.size != 1:
+            return None
+        number = np.prod([values.shape[axis] for axis in axes], dtype=np.float64)
+        # The nearest float32 of 1 / number, or its neighbour.
+        is_share = abs(float(factor[0]) * number - 1.0) <= np.finfo(np.float32).eps
+        return int(division.inputs[0]) if is_share else None
+
+    def _constant(self, tensor: schema.TensorT, dtype: type) -> np.ndarray | None:
+        """The values of a constant as a vector; None of a tensor that an op makes."""
+        data = self.model.buffers[tensor.buffer].data
+        return None if data is None else np.asarray(data, np.uint8).view(dtype)
+
+    def _code(self, name: str) -> int:
+        """The index of an op code of version 1, which is added if it is missing."""
+        for place, code in enumerate(self.model.operatorCodes):
+            if op_name(code) == name and code.version == 1:
+                return place
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
+        code.version = 1
+        self.model.operatorCodes.append(code)
+        return len(self.model.operatorCodes) - 1
 
     def _widen_bias(self, op: schema.OperatorT) -> None:
         types, tensors = schema.TensorType, self.graph.tensors

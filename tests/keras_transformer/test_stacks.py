@@ -4,6 +4,7 @@ import pytest
 
 from keras_transformer import Decoder, Encoder
 from keras_transformer.masks import causal_bias
+from keras_transformer.reading import outputs_read_alone
 from tests import reference
 from tests.keras_transformer.checks import (
     assert_close,
@@ -245,3 +246,22 @@ def test_outputs_inside_a_stack_are_observed():
     np.testing.assert_array_equal(
         keras.ops.convert_to_numpy(heard[1][1]), keras.ops.convert_to_numpy(outputs)
     )
+
+
+@forms
+def test_the_first_output_is_computed_alone(form):
+    """Attended by all keys and values, but of the last block's queries only the first is left."""
+    layer = built(Encoder(N, H, F, **FORMS[form]), X)
+    pairs = random_mask(B, T, T) | np.eye(T, dtype=bool)
+    for mask in (None, mask_of(FORMS[form]), pairs):
+        whole = keras.ops.convert_to_numpy(layer(X, mask=mask))
+        layer.reads_first = True
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(X, mask=mask)), whole)
+        with outputs_read_alone():
+            alone = keras.ops.convert_to_numpy(layer(X, mask=mask))
+            assert layer(X, mask=mask, training=True).shape == whole.shape
+            layer.reads_first = False
+            assert layer(X, mask=mask).shape == whole.shape
+        assert alone.shape == (B, 1, D)
+        # The products are of fewer rows, whose sums may have another order.
+        assert_close(alone, whole[:, :1], atol=1e-5)

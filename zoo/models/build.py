@@ -29,7 +29,7 @@ from keras_transformer.zoo.models.kept_layers import keep_layers
 from keras_transformer.zoo.models.last_layers import Fused
 from keras_transformer.zoo.models.memory import check_build
 from keras_transformer.zoo.models.parts import Parts
-from keras_transformer.zoo.models.pooling import pool
+from keras_transformer.zoo.models.pooling import pool, reads_first
 from keras_transformer.zoo.models.several_config import SEPARATE, SeveralConfig
 
 # Encoder of several kinds of rows, which is imported on first use.
@@ -181,7 +181,9 @@ class _Models(Parts):
         pair = head is not None and head.pair and self.config.num_segments > 1
         self.has_logits_bias = getattr(head, "kind", None) == "masked"
         inputs, x, mask = read_inputs(self, pair=pair, known=known)
-        x = self.stack(Encoder, "encoder")(x, mask=mask)
+        encoder = self.stack(Encoder, "encoder")
+        encoder.reads_first = reads_first(self.config, head)
+        x = encoder(x, mask=mask)
         if not isinstance(head, Heads):
             if self.has_logits_bias:
                 return inputs, self._logits(self.masked_logits(x))

@@ -11,6 +11,8 @@ from keras_transformer.masks import (
     raised_to,
     unmasked,
 )
+from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.heads import Head, Heads
 from keras_transformer.zoo.models.parts import Parts
 
 
@@ -25,8 +27,16 @@ def pool(parts: Parts, x: KerasTensor, mask: KerasTensor | None) -> KerasTensor:
     return _POOLINGS[parts.config.pooling](parts, x, mask)
 
 
+def reads_first(config: TransformerConfig, head: Head | Heads | None) -> bool:
+    """Whether all heads of an encoder read the vector of its first position alone."""
+    heads = head.heads.values() if isinstance(head, Heads) else [head] if head else []
+    pooled = all(one.kind in ("pooled", "vector") for one in heads)
+    return pooled and config.pooling == "first"
+
+
 def _first(parts, x, mask):
-    x, c, bits = x[:, 0, :], parts.config, parts.bits
+    # A slice that drops no axis is an op that XNNPACK runs.
+    x, c, bits = ops.reshape(x[:, :1, :], (-1, x.shape[-1])), parts.config, parts.bits
     if c.pooler == "none":
         return parts.point("pooled_point")(x)
     x = parts.projection(c.hidden_dim, "pooler", bits=parts.stream_bits)(x)

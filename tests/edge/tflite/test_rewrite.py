@@ -1,6 +1,7 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
@@ -46,6 +47,36 @@ def test_another_selection_stays():
     assert count_ops(after) == count_ops(before)
     ids = np.array([-1, 5, 2, -3], "int32")
     np.testing.assert_array_equal(run(after, ids), np.where(ids < 0, ids + 6, 2 * ids))
+
+
+@pytest.mark.parametrize(
+    ("share", "axes", "ops"),
+    [
+        (1 / 12, [-1], {"MEAN": 1}), (1 / 60, [1, 2], {"MEAN": 1}),
+        (1 / 13, [-1], {"MUL": 1, "SUM": 1}), (1 / 12, [1], {"MUL": 1, "SUM": 1}),
+    ],
+)  # fmt: skip
+def test_a_sum_of_shares_is_a_mean(share, axes, ops):
+    def reduce(x):
+        return tf.reduce_sum(x * share, axes, keepdims=True)
+
+    before = converted(reduce, tf.TensorSpec([2, 5, 12], tf.float32))
+    after = rewrite(before)
+    assert dict(count_ops(after)) == ops
+    x = np.random.default_rng(0).normal(size=(2, 5, 12)).astype("float32")
+    expected = (x.astype("float64") * share).sum(tuple(axes), keepdims=True)
+    np.testing.assert_allclose(run(after, x), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_shares_that_another_op_reads_stay():
+    def reduce(x):
+        shares = x * (1 / 12)
+        return tf.concat([tf.reduce_sum(shares, -1, keepdims=True), shares], -1)
+
+    after = rewrite(converted(reduce, tf.TensorSpec([5, 12], tf.float32)))
+    assert dict(count_ops(after)) == {"MUL": 1, "MEAN": 1, "CONCATENATION": 1}
+    x = np.random.default_rng(0).normal(size=(5, 12)).astype("float32")
+    np.testing.assert_allclose(run(after, x), reduce(x), rtol=1e-5, atol=1e-6)
 
 
 def test_a_float_softmax_is_not_stored_before_it_is_reshaped():

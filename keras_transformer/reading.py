@@ -1,0 +1,27 @@
+"""The positions of an encoder's outputs that are read."""
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+
+_reads_alone = contextvars.ContextVar("reads_alone", default=False)
+
+
+@contextlib.contextmanager
+def outputs_read_alone() -> Iterator[None]:
+    """Computes the outputs of encoders inside the context only where something reads them.
+
+    The last block of an encoder that `reads_first` then has queries at the first position alone,
+    and keys and values at all: the first output is the same, and the others are left out. Nothing
+    may observe them, as calibration and distillation do. Graphs have to be traced within it.
+    """
+    token = _reads_alone.set(True)
+    try:
+        yield
+    finally:
+        _reads_alone.reset(token)
+
+
+def reads_alone() -> bool:
+    """Whether outputs that nothing reads are left out."""
+    return _reads_alone.get()
