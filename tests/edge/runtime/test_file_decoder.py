@@ -1,3 +1,5 @@
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -109,6 +111,26 @@ def test_rows_are_selected_in_any_order_and_again(kind, written):
         alone, _ = steps.step(tokens[[parent]], [cache[parent]])
         np.testing.assert_array_equal(row, alone[0])
     assert expected.shape == (3, 261)
+
+
+def test_a_row_goes_on_after_an_interrupt_while_another_one_is_loaded(written):
+    steps = steps_of(written("llama"))
+    first, other = (steps.prefill(ids[None]) for ids in random_ids([6, 9]))
+    _, longer = steps.step(np.array([10]), first)
+    copy, copied = np.copyto, []
+
+    def interrupted(target, source):
+        copied.append(copy(target, source))
+        if len(copied) == 2:
+            raise KeyboardInterrupt
+
+    with mock.patch("numpy.copyto", interrupted), pytest.raises(KeyboardInterrupt):
+        steps.step(np.array([20]), other)
+    found, _ = steps.step(np.array([30]), longer)
+    alone = steps_of(written("llama"))
+    _, expected = alone.step(np.array([10]), alone.prefill(random_ids([6, 9])[0][None]))
+    expected, _ = alone.step(np.array([30]), expected)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_the_shortest_length_that_fits(written):
