@@ -4,8 +4,9 @@
 
 All have one thread and the same core and take turns, each from a prompt of 8 tokens to the length
 of the first file's caches, which is llama.cpp's context too. `llama_shape.py` writes files of the
-same random weights. Two times of each: the steps alone, and the whole loop that a program calls
-(`Runner`'s greedy generation; `Llama.generate` at temperature 0). Needs `llama-cpp-python`.
+same random weights. Times are those of the processor, so that a shared machine's other work counts
+little: of the steps, of our files also of `Runner`'s whole loop, and of llama.cpp of a request less
+one for a single token. Needs `xllamacpp`, llama.cpp's server in wheels.
 """
 
 import os
@@ -18,8 +19,9 @@ import click
 import numpy as np
 
 PROMPT = 8
-# A side: its steps from a prompt, and its whole loop; both return the tokens.
-Side = tuple[Callable[[], list[int]], Callable[[], list[int]]]
+# A side: its steps from a prompt, and its whole loop, if it has one; seconds and tokens of each.
+Run = Callable[[], tuple[float, list[int]]]
+Side = tuple[Run, Run | None]
 
 
 def ours(path: Path, prompt: np.ndarray, count: int) -> tuple[Side, int]:
@@ -33,62 +35,50 @@ def ours(path: Path, prompt: np.ndarray, count: int) -> tuple[Side, int]:
 
     def alone():
         cache, token, made = steps.prefill(prompt[None, :-1]), prompt[-1], []
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(count):
             logits, cache = steps.step(np.array([token]), cache)
             token = logits[0].argmax()
             made.append(int(token))
-        return time.perf_counter() - start, made
+        return time.process_time() - start, made
 
     def loop():
         cache = steps.prefill(prompt[None, :-1])
         decoding = Decoding(max_tokens=count)
-        start = time.perf_counter()
+        start = time.process_time()
         made = generate(steps, cache, prompt[-1:], decoding, stop_ids=())
-        return time.perf_counter() - start, list(made[0].ids)
+        return time.process_time() - start, list(made[0].ids)
 
     return (alone, loop), count
 
 
 def theirs(path: Path, prompt: np.ndarray, count: int) -> Side:
-    """A file of llama.cpp."""
-    import llama_cpp
+    """A file of llama.cpp, by its own clock of the steps."""
+    import xllamacpp
 
-    model = llama_cpp.Llama(
-        str(path), n_ctx=PROMPT + count, n_threads=1, n_threads_batch=1, verbose=False
-    )
+    params = xllamacpp.CommonParams()
+    params.model.path, params.n_ctx, params.n_parallel = str(path), PROMPT + count, 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.warmup = False
+    server = xllamacpp.Server(params)
+    request = {
+        "prompt": prompt.tolist(), "temperature": 0, "top_k": 1, "ignore_eos": True,
+        "cache_prompt": False, "return_tokens": True,
+    }  # fmt: skip
+
+    def taken(tokens):
+        start = time.process_time()
+        made = server.handle_completions({**request, "n_predict": tokens})
+        if made["timings"]["predicted_n"] != tokens:
+            raise click.ClickException(f"Expected {tokens} tokens of {path}, got {made!r}.")
+        return time.process_time() - start, list(made.get("tokens", ()))
 
     def alone():
-        model.reset()
-        model.eval(prompt[:-1].tolist())
-        token, made, context = int(prompt[-1]), [], model._ctx.ctx
-        places = np.zeros(1, np.int32)
-        start = time.perf_counter()
-        for _ in range(count):
-            places[0] = token
-            batch = llama_cpp.llama_batch_get_one(places.ctypes.data_as(llama_cpp.llama_token_p
-                    if hasattr(llama_cpp, "llama_token_p") else
-                    __import__("ctypes").POINTER(llama_cpp.llama_token)), 1)
-            if llama_cpp.llama_decode(context, batch):
-                raise click.ClickException(f"{path}: llama.cpp could not decode.")
-            logits = np.ctypeslib.as_array(
-                llama_cpp.llama_get_logits_ith(context, -1), (model.n_vocab(),)
-            )
-            token = int(logits.argmax())
-            made.append(token)
-        return time.perf_counter() - start, made
+        seconds, made = taken(count)
+        # The first token is the prompt's.
+        return (seconds - taken(1)[0]) * count / (count - 1), made
 
-    def loop():
-        model.reset()
-        made = []
-        given = model.generate(prompt.tolist(), temp=0.0, top_k=1, repeat_penalty=1.0)
-        made.append(next(given))
-        start = time.perf_counter()
-        while len(made) < count:
-            made.append(next(given))
-        return time.perf_counter() - start, made
-
-    return alone, loop
+    return alone, None
 
 
 @click.command(help=__doc__)
@@ -109,6 +99,8 @@ def main(files: tuple[Path, ...], gguf: tuple[Path, ...], rounds: int, core: int
     for measured in range(-1, rounds):
         for name, side in sides.items():
             for kind, run in enumerate(side):
+                if run is None:
+                    continue
                 taken, made = run()
                 if measured < 0 and kind == 0:
                     click.echo(f"{name}: {made[:8]}")
@@ -118,10 +110,12 @@ def main(files: tuple[Path, ...], gguf: tuple[Path, ...], rounds: int, core: int
     for kind, said in enumerate(("steps alone", "whole loop")):
         for name in sides:
             taken = seconds[name, kind]
+            if not taken:
+                continue
             ratio = statistics.median(
                 one / other for one, other in zip(seconds[first, kind], taken, strict=True)
             )
-            click.echo(f"{said:12} {name:32} {count / statistics.median(taken):7.1f} tokens a second, "
+            click.echo(f"{said:12} {name:32} {count / statistics.median(taken):7.1f} tokens a second of the processor, "
                        f"best {count / min(taken):7.1f}, {ratio:5.2f} times {first}")  # fmt: skip
 
 
