@@ -2,6 +2,8 @@
 
 import contextlib
 import gzip
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.edge.targets.target import About, Option
 from keras_transformer.zoo.numerals import read_integer
 
+# Bytes that a processor compresses at a time.
+_PART = 8 << 20
 # Not precisions of layers: int8 with the layers in float that a budget needs, and int8 in the form
 # that is fastest here.
 MIXED, AUTO = "mixed", "int8:auto"
@@ -243,7 +247,7 @@ def convert(
             )
         written = artifact.save(out, overwrite=overwrite)
     parity, made = artifact.parity, artifact.description.get("lengths", ())
-    compressed = sum(len(gzip.compress(data)) for data in artifact.files.values())
+    compressed = sum(map(_compressed_size, artifact.files.values()))
     departures = parity.departures(get_precision(artifact.precision))
     unit = "tokens" if trained.task.generates else "rows"
     rows = [
@@ -264,3 +268,10 @@ def convert(
     ]
     display.table(None, ("File", "Value"), rows)
     display.say("\n" + "\n".join(f"Wrote {path}" for path in written))
+
+
+def _compressed_size(data: bytes) -> int:
+    """Bytes in gzip's format, of which a large file has a member for each part."""
+    parts = (memoryview(data)[first : first + _PART] for first in range(0, len(data) or 1, _PART))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return sum(map(len, threads.map(gzip.compress, parts)))

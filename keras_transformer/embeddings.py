@@ -1,5 +1,7 @@
 """Token and segment embeddings, and the logits tied to them."""
 
+from contextlib import contextmanager
+
 import keras
 from keras import ops
 
@@ -8,6 +10,8 @@ from keras_transformer.quantization import QuantizedLayer
 from keras_transformer.rounding import round_table, straight_through
 
 TABLE_BITS = 8
+# Rows of a table that are rounded at a time: the steps between take several times its memory.
+_ROWS = 4096
 
 
 def as_ids(inputs):
@@ -46,6 +50,7 @@ class TokenEmbedding(QuantizedLayer):
         self.scale = scale
         self.initializer_stddev = initializer_stddev
         self.logits_bias = logits_bias
+        self._once_rounded = None
 
     def build(self, input_shape):
         self.embeddings = self.add_weight(
@@ -92,7 +97,23 @@ class TokenEmbedding(QuantizedLayer):
 
     def table(self):
         """Returns the table (V, D), rounded row by row where it has `kernel_bits` alone."""
+        if self._once_rounded is not None:
+            return self._once_rounded
         return self._rounded(ops.convert_to_tensor(self.embeddings))
+
+    @contextmanager
+    def rounded_once(self):
+        """Rounds the table once for all calls in the context, in which it must not change."""
+        if self.rounds_table:
+            rows = ops.convert_to_tensor(self.embeddings)
+            places = range(0, self.vocab_size, _ROWS)
+            self._once_rounded = ops.concatenate(
+                [self._rounded(rows[place : place + _ROWS]) for place in places]
+            )
+        try:
+            yield
+        finally:
+            self._once_rounded = None
 
     @property
     def rounds_table(self):

@@ -150,17 +150,21 @@ class RotaryEmbedding(keras.layers.Layer):
         frequency = self.max_wavelength ** (-np.arange(half, dtype="float32") / half)
         if self.scaling:
             frequency = slowed(frequency, **self.scaling)
+        # The left half of a pair turns by the negative sine.
+        frequency = np.concatenate([-frequency, frequency]).astype("float32")
         position = ops.cast(ops.arange(ops.shape(inputs)[axis]) + start, "float32")
         angle = ops.expand_dims(position, 1) * ops.convert_to_tensor(frequency)
         if axis == 1:
             angle = ops.expand_dims(angle, 1)
         cosine = ops.cast(ops.cos(angle), self.compute_dtype)
         sine = ops.cast(ops.sin(angle), self.compute_dtype)
-        parts = [half, width] if width < inputs.shape[-1] else 2
-        left, right, *rest = ops.split(inputs, parts, axis=-1)
-        return ops.concatenate(
-            [left * cosine - right * sine, right * cosine + left * sine, *rest], axis=-1
-        )
+        # Few ops: a file runs them in each block for each token.
+        x, rest = inputs, []
+        if width < inputs.shape[-1]:
+            x, *rest = ops.split(inputs, [width], axis=-1)
+        left, right = ops.split(x, 2, axis=-1)
+        x = x * cosine + ops.concatenate([right, left], axis=-1) * sine
+        return ops.concatenate([x, *rest], axis=-1) if rest else x
 
     def compute_output_shape(self, input_shape):
         return input_shape

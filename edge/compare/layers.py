@@ -116,7 +116,7 @@ def find_layers(
             return values
         step = None if point.bits is None else point.scale
         inside, fitting, size = both.inside[signature], {}, size_of(values)
-        for place, tensor in tensors.items():
+        for place, tensor in tensors.of_size(values.size):
             if same_kind(tensor, values, step, is_flat=place in inside.projected) and not is_far(
                 values, tensor, size
             ):

@@ -1,7 +1,8 @@
 """Side-by-side execution of a file and its Keras model, signature by signature."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -22,7 +23,8 @@ from keras_transformer.edge.runtime.names import (
 )
 from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.inside import Computed, Inside
-from keras_transformer.quantization import QuantPoint
+from keras_transformer.embeddings import TokenEmbedding
+from keras_transformer.quantization import KernelLayer, QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.layer_names import without_prefix
 from keras_transformer.zoo.models.build import all_layers
@@ -78,6 +80,10 @@ class SideBySide:
 
     def run(self, columns: Mapping[str, Sequence[np.ndarray]], *meetings: Meet) -> None:
         """Runs rows, cut to the length, in the file once and in Keras once for each meeting."""
+        with _rounded_once(self._model):
+            self._run(columns, meetings)
+
+    def _run(self, columns, meetings):
         for place in range(len(next(iter(columns.values())))):
             if self.checkpoint.task.generates:
                 rows = cut_probes(columns, self.length)
@@ -144,3 +150,13 @@ class SideBySide:
             for point in self.points:
                 point.observer = None
         return tensors.outputs()
+
+
+@contextlib.contextmanager
+def _rounded_once(model: keras.Model) -> Iterator[None]:
+    """Rounds kernels and tables once for all calls in the context, which takes longer than them."""
+    with contextlib.ExitStack() as stack:
+        for layer in all_layers(model):
+            if isinstance(layer, KernelLayer | TokenEmbedding):
+                stack.enter_context(layer.rounded_once())
+        yield

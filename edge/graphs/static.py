@@ -122,7 +122,9 @@ class _Generating:
 
     def _decode(self, inputs):
         x, caches = self.steps.read(inputs)
-        return {"logits": self.steps.logits(x)[:, 0], **caches}
+        logits = self.steps.logits(x)
+        # Of one token: a slice would copy each of a large vocabulary's logits by a call.
+        return {"logits": tf.reshape(logits, (1, logits.shape[-1])), **caches}
 
 
 def static_function(

@@ -44,8 +44,9 @@ class DecodeGraph:
     """Feeds tokens to `decode`, the file's main graph; threads that do so take turns.
 
     A signature runner would copy all caches out of the interpreter and back, which takes as long as
-    a small model itself. Here the outputs of a step become the inputs of the next by one copy, and
-    are read out only for a row that is still referenced when another is stepped.
+    a small model itself. Here the inputs hold what a step's outputs were made of, so that the next
+    step of the same row copies the keys and values of one token; caches are read out only for a row
+    that is still referenced when another is stepped.
 
     Args:
         interpreter: interpreter of the file. Signature runners of it must be temporary: it refuses
@@ -71,6 +72,8 @@ class DecodeGraph:
         self._length = next(iter(self.empty.values())).shape[1]
         self._memory = None
         self._row_read = self._row_written = _nothing
+        # Whether the inputs have all tokens of the outputs but the last.
+        self._is_behind = False
 
     def step(self, token: int, row: Row) -> tuple[np.ndarray, Row]:
         """Returns the logits (V,) after appending a token to a row, and the longer row.
@@ -91,7 +94,7 @@ class DecodeGraph:
             self._row_written = _nothing
             self.interpreter.invoke()
             longer = Row(row.position + 1, row.memory, None, row.claim)
-            self._row_written = weakref.ref(longer)
+            self._row_written, self._is_behind = weakref.ref(longer), True
             return self.interpreter.get_tensor(self._logits)[0], longer
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -109,8 +112,14 @@ class DecodeGraph:
                 _save(read, self._read)
             # An interrupt may leave the inputs half written, which no row is then taken to be.
             self._row_read = _nothing
-            for name, view in self._read.items():
-                np.copyto(view(), self._written[name]() if row is written else row.caches[name])
+            if row is written and self._is_behind:
+                last = slice(row.position - 1, row.position)
+                for name, view in self._read.items():
+                    view()[:, last] = self._written[name]()[:, last]
+            else:
+                self._is_behind = False
+                for name, view in self._read.items():
+                    np.copyto(view(), self._written[name]() if row is written else row.caches[name])
             self._row_read = weakref.ref(row)
         if row.memory is not self._memory:
             self._memory = None

@@ -104,6 +104,9 @@ class FlatbufferWriter(Writer):
             "labels.txt": "".join(f"{label}\n" for label in checkpoint.labels).encode(),
         }
         data = pack(flatbuffer, description, files, is_stored=self.is_stored)
+        # The graph is in the file, and interpreters pack its weights once more.
+        del flatbuffer
+        graph = dataclasses.replace(graph, flatbuffer=b"")
         follows = self.knows_layers and LIMITS[spec.name].steps is not None
         parity, costly = self._parity_of(request, graph, data, follows=follows), None
         if follows and not checkpoint.is_quantized and not checkpoint.head_names:

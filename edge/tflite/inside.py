@@ -52,6 +52,8 @@ class Computed(Mapping[int, Tensor]):
         self._pieces, self._names, self._values = pieces, outputs, values
         self._outputs: dict[str, np.ndarray] = {}
         self._recent: list[dict[int, Tensor]] = []
+        # The same by size: a point's tensor is one of a few among thousands.
+        self._sizes: list[dict[int, list[int]]] = []
         self._done = 0
         for _ in range(min(2, len(pieces))):
             self._advance()
@@ -65,6 +67,12 @@ class Computed(Mapping[int, Tensor]):
     def __len__(self) -> int:
         return sum(map(len, self._recent))
 
+    def of_size(self, size: int) -> Iterator[tuple[int, Tensor]]:
+        """Those of so many values that are here, by index."""
+        for part, sizes in zip(self._recent, self._sizes, strict=True):
+            for place in sizes.get(size, ()):
+                yield place, part[place]
+
     def reached(self, places: Collection[int]) -> None:
         """Says that a point has the values of these tensors, and all before them were compared."""
         if self._done < len(self._pieces) and self._recent[-1].keys() >= set(places):
@@ -77,13 +85,17 @@ class Computed(Mapping[int, Tensor]):
         return {name: self._outputs[name] for name in self._names.values()}
 
     def _advance(self):
-        del self._recent[: 1 - _HELD]
+        del self._recent[: 1 - _HELD], self._sizes[: 1 - _HELD]
         found = self._pieces.run(self._done, self._values)
         self._done += 1
         self._outputs |= {
             name: found[place] for place, name in self._names.items() if place in found
         }
         self._recent.append({place: self._tensor(place, found.pop(place)) for place in list(found)})
+        sizes: dict[int, list[int]] = {}
+        for place, tensor in self._recent[-1].items():
+            sizes.setdefault(tensor.values.size, []).append(place)
+        self._sizes.append(sizes)
 
     def _tensor(self, place, values):
         if values.dtype == np.float32:

@@ -1,4 +1,4 @@
-"""Peak memory of loading a published model, or of a command, by stage.
+"""Peak memory and seconds of loading a published model, or of a command, by stage.
 
     python tests/benchmarks/memory.py load FOLDER
     python tests/benchmarks/memory.py convert FOLDER --precision dynamic_int8 --out model.tflite
@@ -7,8 +7,8 @@
 Peaks are those of the process' resident memory (VmHWM of /proc/self/status, which is reset at each
 change of stage: a thread that samples stands still while the converter holds Python's lock), above
 its level after everything was imported and before a model was read. They are printed in MB and over
-the size of the model's weights in float32. A stage is counted without the stages that it calls.
-Only on Linux.
+the size of the model's weights in float32. Seconds are those of the wall and of the processor. A
+stage is counted without the stages that it calls. Only on Linux.
 """
 
 import functools
@@ -17,6 +17,8 @@ import json
 import sys
 import time
 from pathlib import Path
+
+import numpy as np
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 MODULES = (
@@ -53,13 +55,13 @@ def resident(name: str) -> int:
 
 
 class Gauge:
-    """The peak of resident memory, and wall seconds, by stage."""
+    """The peak of resident memory, and seconds of wall and processor, by stage."""
 
     def __init__(self):
         self.peaks: dict[str, int] = {}
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[str, np.ndarray] = {}
         self._running: list[str] = []
-        self._last = time.perf_counter()
+        self._last = _now()
 
     def enter(self, stage: str) -> None:
         """Measures for a stage from now on, until it or one within it ends or begins."""
@@ -72,13 +74,13 @@ class Gauge:
         self._running.pop()
 
     def _measure(self):
-        now = time.perf_counter()
+        now = _now()
         if self._running:
             stage = self._running[-1]
             self.peaks[stage] = max(self.peaks.get(stage, 0), resident("VmHWM"))
             self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
         RESET.write_text("5", encoding="ascii")
-        self._last = time.perf_counter()
+        self._last = _now()
 
     def of(self, stage: str, function):
         """Returns a function that is measured as a stage."""
@@ -96,6 +98,10 @@ class Gauge:
     def wrap(self, owner, name: str, stage: str) -> None:
         """Measures an attribute of a module or class as a stage."""
         setattr(owner, name, self.of(stage, getattr(owner, name)))
+
+
+def _now() -> np.ndarray:
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def main(words: list[str]) -> None:
@@ -141,7 +147,9 @@ def show(gauge: Gauge, before: int, weights: int) -> None:
     seconds = {**gauge.seconds, "largest": sum(gauge.seconds.values())}
     for stage, peak in rows.items():
         above = peak - before
-        print(f"{stage:28} {above / 1e6:8.0f} MB {above / weights:7.2f} x {seconds[stage]:7.1f} s")
+        wall, processor = seconds[stage]
+        print(f"{stage:28} {above / 1e6:8.0f} MB {above / weights:7.2f} x {wall:7.1f} s "
+              f"{processor:7.1f} s of the processor")  # fmt: skip
     print(json.dumps({"times": (rows["largest"] - before) / weights, "peaks": gauge.peaks}))
 
 

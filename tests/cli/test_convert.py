@@ -1,3 +1,4 @@
+import gzip
 import json
 import re
 import shutil
@@ -5,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from keras_transformer.cli.convert import _compressed_size
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import get_weights, set_weights
@@ -42,6 +44,16 @@ def test_int8_by_calibration_at_another_length(checkpoint, data, tmp_path):
     )  # fmt: skip
     assert result.exit_code == 0
     assert (Runner(out).max_length, Runner(out).lengths) == (12, [12])
+
+
+def test_parts_are_as_small_as_the_whole_when_they_are_compressed(monkeypatch):
+    data = np.random.default_rng(0).normal(scale=30.0, size=100_000).astype(np.int8).tobytes()
+    whole = len(gzip.compress(data))
+    assert _compressed_size(data) == whole
+    monkeypatch.setattr("keras_transformer.cli.convert._PART", 30_000)
+    # Each further part has a header of 18 bytes and codes of its own.
+    assert whole < _compressed_size(data) < 1.01 * whole
+    assert _compressed_size(b"") == len(gzip.compress(b""))
 
 
 def test_a_file_for_mediapipe(checkpoint, tmp_path):

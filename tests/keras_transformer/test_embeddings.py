@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_transformer import SegmentEmbedding, TokenEmbedding
+from keras_transformer import SegmentEmbedding, TokenEmbedding, embeddings
 from tests import reference
 from tests.keras_transformer.checks import (
     assert_close,
@@ -41,6 +41,20 @@ def test_rounded_tokens_are_rows_of_the_rounded_table():
     expected = np.zeros((V, D))
     np.add.at(expected, IDS, normal(*IDS.shape, D, seed=99))
     assert_close(slopes["embeddings"], expected)
+
+
+@pytest.mark.parametrize("bits", [{}, {"kernel_bits": 8, "row_bits": 8}])
+def test_a_table_that_is_rounded_once_gives_the_same_logits(bits, monkeypatch):
+    # In parts of 3 rows, of which the last one has 1.
+    monkeypatch.setattr(embeddings, "_ROWS", 3)
+    layer = built(TokenEmbedding(V, D, bits=bits), IDS)
+    expected = keras.ops.convert_to_numpy(layer(X, logits=True))
+    with layer.rounded_once():
+        for _ in range(2):
+            found = keras.ops.convert_to_numpy(layer(X, logits=True))
+            np.testing.assert_array_equal(found, expected)
+    layer.embeddings.assign(2.0 * layer.embeddings)
+    assert_close(layer(X, logits=True), 2.0 * expected)
 
 
 def test_logits_may_have_a_bias():

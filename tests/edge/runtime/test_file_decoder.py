@@ -1,6 +1,10 @@
+from unittest import mock
+
 import numpy as np
 import pytest
+from ai_edge_litert.compiled_model import CompiledModel
 
+from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from tests.edge.generators import (
     DECODERS,
@@ -109,6 +113,46 @@ def test_rows_are_selected_in_any_order_and_again(kind, written):
         alone, _ = steps.step(tokens[[parent]], [cache[parent]])
         np.testing.assert_array_equal(row, alone[0])
     assert expected.shape == (3, 261)
+
+
+def test_a_row_goes_on_after_an_interrupt_while_another_one_is_loaded(written):
+    steps = steps_of(written("llama"))
+    first, other = (steps.prefill(ids[None]) for ids in random_ids([6, 9]))
+    _, longer = steps.step(np.array([10]), first)
+    copy, copied = np.copyto, []
+
+    def interrupted(target, source):
+        copied.append(copy(target, source))
+        if len(copied) == 2:
+            raise KeyboardInterrupt
+
+    with mock.patch("numpy.copyto", interrupted), pytest.raises(KeyboardInterrupt):
+        steps.step(np.array([20]), other)
+    found, _ = steps.step(np.array([30]), longer)
+    alone = steps_of(written("llama"))
+    _, expected = alone.step(np.array([10]), alone.prefill(random_ids([6, 9])[0][None]))
+    expected, _ = alone.step(np.array([30]), expected)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_host_may_have_each_cache_written_in_place(written):
+    path = written("llama")
+    model = CompiledModel.from_buffer(unpack(path)[0])
+    names, number = model.get_signature_list()["decode"], model.get_signature_index("decode")
+    inputs = dict(zip(names["inputs"], model.create_input_buffers(number), strict=True))
+    outputs = dict(zip(names["outputs"], model.create_output_buffers(number), strict=True))
+    outputs |= {name: one for name, one in inputs.items() if name in outputs}
+    steps, sizes = steps_of(path), model.get_input_tensor_details("decode")
+    cache = steps.prefill(np.zeros((1, 0), "int32"))
+    for name in inputs.keys() & outputs.keys():
+        inputs[name].write(np.zeros(sizes[name]["shape"], np.float32))
+    for place, token in enumerate(random_ids([LENGTH])[0]):
+        inputs["ids"].write(np.array([[token]], np.int32))
+        inputs["position"].write(np.array([place], np.int32))
+        model.run_by_index(number, list(inputs.values()), list(outputs.values()))
+        expected, cache = steps.step(np.array([token]), cache)
+        found = outputs["logits"].read(expected.size, np.float32)
+        np.testing.assert_array_equal(found, expected[0])
 
 
 def test_the_shortest_length_that_fits(written):
