@@ -200,10 +200,10 @@ class MultiHeadAttention(QuantizedLayer):
         if cache_index is not None:
             start, room = cache_index, ops.shape(cache[0])[1]
             query = within(query, start, ops.shape(query)[1], room, CACHE_NAMES)
-        q = ops.transpose(self._query(query, training), (0, 2, 1, 3))
+        q = self._query(query, training)
         if self.rotary:
-            q = self.query_rotation(q, start=start, room=room, training=training)
-        q = self.query_point(q, training=training)
+            q = self.query_rotation(q, start=start, axis=1, room=room, training=training)
+        q = self.query_point(ops.transpose(q, (0, 2, 1, 3)), training=training)
         if cache is None:
             keys, values = self._keys_values(query if memory is None else memory, training)
         elif cache_index is None:
@@ -250,8 +250,9 @@ class MultiHeadAttention(QuantizedLayer):
         if not self.is_plain:
             keys = self._unrotated("key", keys, groups, training)
             if self.rotary:
-                places = {"start": start, "axis": 1, "room": room}
-                keys = self.key_rotation(keys, training=training, **places)
+                keys = self.key_rotation(
+                    keys, start=start, axis=1, room=room, training=training
+                )
             keys = self.key_point(keys, training=training)
         else:
             keys = self._split(self.key_point(keys, training=training), groups)

@@ -54,7 +54,9 @@ class Residual(QuantizedLayer):
         self.norm = None if norm is None else make_norm(norm, name="norm", **normalizing)
         self.post_norm = self.post_norm_point = None
         if sandwich:
-            self.post_norm = make_norm(norm, name="post_norm", **normalizing)
+            self.post_norm = make_norm(
+                norm, name="post_norm", reads_projection=True, **normalizing
+            )
             self.post_norm_point = QuantPoint(self.inner_bits, name="post_norm_point", **same)
         self.sum_point = QuantPoint(self.inner_bits, name="sum_point", **same)
         self.norm_point = None
@@ -94,9 +96,7 @@ class Residual(QuantizedLayer):
         outputs = self.sublayer(inputs, training=training, **others, **tensors)
         outputs, *others = outputs if isinstance(outputs, tuple) else (outputs,)
         if self.sandwich:
-            outputs = self.post_norm_point(
-                self.post_norm(outputs, training=training), training=training
-            )
+            outputs = self._sandwiched(outputs, training)
         outputs = self.dropout(outputs, training=training)
         outputs = self.stochastic_depth(outputs, training=training)
         x = x if onto is None else onto
@@ -104,6 +104,11 @@ class Residual(QuantizedLayer):
         if not self.pre_norm:
             y = self._normalize(y, training)
         return (y, *others) if others else y
+
+    def _sandwiched(self, x, training):
+        if self.inner_bits is None:
+            return self.post_norm(x, training=training)
+        return self.post_norm_point(self.post_norm(x, training=training), training=training)
 
     def _normalize(self, x, training):
         if self.norm is None:

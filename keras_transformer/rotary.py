@@ -6,7 +6,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transformer.bits import symmetric_range
 from keras_transformer.quantization import QuantizedLayer
 from keras_transformer.room import known
 
@@ -60,9 +59,10 @@ class RotaryEmbedding(QuantizedLayer):
         self.fraction = fraction
 
     def build(self, input_shape):
-        unit = symmetric_range(self.inner_bits)
-        self.cosine_point = self._point("cosine_point", self.inner_bits, **unit)
-        self.sine_point = self._point("sine_point", self.inner_bits, **unit)
+        # Ranges that are no weights would be constants, and the converter would compute and store
+        # rounded tables in steps of their own.
+        self.cosine_point = self._point("cosine_point", self.inner_bits, symmetric=True)
+        self.sine_point = self._point("sine_point", self.inner_bits, symmetric=True)
         self.kept_point = self._point("kept_point", self.inner_bits)
         self.swapped_point = self._point("swapped_point", self.inner_bits)
 
@@ -101,7 +101,9 @@ class RotaryEmbedding(QuantizedLayer):
         )
 
     def _of_integers(self, x, frequency, start, axis, room, training):
-        cosines, sines = self._tables(frequency, x.shape[-1], ops.shape(x)[axis], start, room)
+        cosines, sines = self._tables(
+            frequency, x.shape[-1], ops.shape(x)[axis], start, room, training
+        )
         if axis == 1:
             cosines, sines = ops.expand_dims(cosines, 1), ops.expand_dims(sines, 1)
         half = len(frequency)
@@ -111,7 +113,7 @@ class RotaryEmbedding(QuantizedLayer):
         kept = self.kept_point(x * cosines, training=training)
         return kept + self.swapped_point(swapped * sines, training=training)
 
-    def _tables(self, frequency, width, length, start, room):
+    def _tables(self, frequency, width, length, start, room, training):
         """Stored cosines and sines (T, K) of the positions from `start` on."""
         # With a start that only a run knows, they are a slice of all that may be asked for.
         is_sliced = known(start) is None and room is not None
@@ -120,10 +122,11 @@ class RotaryEmbedding(QuantizedLayer):
         angle = ops.expand_dims(position, 1) * ops.convert_to_tensor(frequency)
         cosine, sine = ops.cos(angle), ops.sin(angle)
         rest = ops.zeros((count, width - 2 * len(frequency)), "float32")
+        cosines = ops.concatenate([cosine, cosine, 1.0 + rest], axis=1)
+        sines = ops.concatenate([-sine, sine, rest], axis=1)
         tables = (
-            self.cosine_point(ops.concatenate([cosine, cosine, 1.0 + rest], axis=1)),
-            self.sine_point(ops.concatenate([-sine, sine, rest], axis=1)),
-        )
+            self.cosine_point(cosines, training=training), self.sine_point(sines, training=training)
+        )  # fmt: skip
         if is_sliced:
             tables = [ops.slice(table, (start, 0), (length, width)) for table in tables]
         return [ops.cast(table, self.compute_dtype) for table in tables]

@@ -246,7 +246,9 @@ class _Models(Parts):
     def _embed(self, ids, embedding, prefix=""):
         """(B, T) to (B, T, D), the input of a stack."""
         x = self.add_positions(embedding(ids), f"{prefix}position_embedding")
-        x = self.embedding_point(f"{prefix}embedding_point")(x)
+        if self.adds_positions or self.bits["inner_bits"] is None:
+            # A device of integers stores a look-up once, in the steps of its table.
+            x = self.embedding_point(f"{prefix}embedding_point")(x)
         x = self.normalized_embeddings(x, prefix)
         return self.dropout(f"{prefix}dropout" if prefix else "embedding_dropout")(x)
 
