@@ -144,8 +144,8 @@ class MultiHeadAttention(QuantizedLayer):
             self.unrotated_query_point = point("unrotated_query_point")
             self.unrotated_key_point = point("unrotated_key_point")
         self.scores_point = point("scores_point")
-        if self.has_position_bias:
-            self.biased_scores_point = point("biased_scores_point", self.inner_bits)
+        biased_bits = self.inner_bits if self.has_position_bias else None
+        self.biased_scores_point = point("biased_scores_point", biased_bits)
         self.masked_scores_point = point("masked_scores_point", self.inner_bits)
         self.probabilities_point = point("probabilities_point", **unit_range(self.activation_bits))
         self.context_point = point("context_point")
@@ -209,7 +209,8 @@ class MultiHeadAttention(QuantizedLayer):
         elif cache_index is None:
             keys, values = cache
         else:
-            new_keys, new_values = self._keys_values(query, training, cache_index, room)
+            places = {"start": start, "room": room}
+            new_keys, new_values = self._keys_values(query, training, **places)
             at = (0, cache_index, 0, 0)
             keys = ops.slice_update(cache[0], at, ops.cast(new_keys, cache[0].dtype))
             values = ops.slice_update(cache[1], at, ops.cast(new_values, cache[1].dtype))
@@ -230,8 +231,7 @@ class MultiHeadAttention(QuantizedLayer):
             others = {"mask": mask, "bias": bias, "cache": cache, "return_scores": return_scores}
             context = attended(self.flash, q, keys, values, lengths, **others)
         else:
-            found = self._attend(q, keys, values, position_bias, biases, training)
-            context, probabilities = found
+            context, probabilities = self._attend(q, keys, values, position_bias, biases, training)
         output = self.output_projection(self.context_point(context, training=training))
         output = self.output_point(output, training=training)
         extra = ((probabilities,) if return_scores else ()) + (new_cache,) * (cache is not None)
@@ -245,14 +245,12 @@ class MultiHeadAttention(QuantizedLayer):
         """(B, T, H, K) before their rotation."""
         return self._unrotated("query", self.query(query), self.num_heads, training)
 
-    def _keys_values(self, memory, training, start=0, room=None):
+    def _keys_values(self, memory, training, **places):
         keys, groups = self.key(memory), self.num_key_value_heads
         if not self.is_plain:
             keys = self._unrotated("key", keys, groups, training)
             if self.rotary:
-                keys = self.key_rotation(
-                    keys, start=start, axis=1, room=room, training=training
-                )
+                keys = self.key_rotation(keys, axis=1, training=training, **places)
             keys = self.key_point(keys, training=training)
         else:
             keys = self._split(self.key_point(keys, training=training), groups)
