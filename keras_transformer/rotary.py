@@ -40,14 +40,15 @@ class RotaryEmbedding(QuantizedLayer):
     arXiv:2104.09864, with column i paired with column i + R/2 of the R rotated ones, as in Llama.
     The dot product of a rotated query and a rotated key depends only on their distance.
 
-    A device of integers computes `x * cosines + swap(x) * sines`, where `swap` exchanges the
-    columns of each pair and the sines of the first ones are negative: two stored products.
+    A device that stores what it computes has `x * cosines + swap(x) * sines`, where `swap`
+    exchanges the columns of each pair and the sines of the first ones are negative: two products.
 
     Args:
         max_wavelength: base of the geometric series of wavelengths, theta.
         scaling: Llama 3's slowing of long waves, the arguments of `slowed`; None for none.
         fraction: share of the K columns that is rotated, the first ones (GPT-NeoX).
-        bits: `inner_bits` is the width of the sines, the cosines and the products.
+        bits: `inner_bits` is the width of the sines, the cosines and the products, or
+            `activation_bits` of more than 8, between which nothing is float.
     """
 
     def __init__(
@@ -58,13 +59,18 @@ class RotaryEmbedding(QuantizedLayer):
         self.scaling = scaling
         self.fraction = fraction
 
+    @property
+    def _stored_bits(self):
+        return self.activation_bits if (self.activation_bits or 0) > 8 else self.inner_bits
+
     def build(self, input_shape):
         # Ranges that are no weights would be constants, and the converter would compute and store
         # rounded tables in steps of their own.
-        self.cosine_point = self._point("cosine_point", self.inner_bits, symmetric=True)
-        self.sine_point = self._point("sine_point", self.inner_bits, symmetric=True)
-        self.kept_point = self._point("kept_point", self.inner_bits)
-        self.swapped_point = self._point("swapped_point", self.inner_bits)
+        bits = self._stored_bits
+        self.cosine_point = self._point("cosine_point", bits, symmetric=True)
+        self.sine_point = self._point("sine_point", bits, symmetric=True)
+        self.kept_point = self._point("kept_point", bits)
+        self.swapped_point = self._point("swapped_point", bits)
 
     def call(self, inputs, start=0, axis=2, room=None, training=None):
         """Rotates inputs (B, H, T, K), or (B, T, H, K) with `axis=1`, starting at position `start`.
@@ -86,7 +92,7 @@ class RotaryEmbedding(QuantizedLayer):
         frequency = self.max_wavelength ** (-np.arange(half, dtype="float32") / half)
         if self.scaling:
             frequency = slowed(frequency, **self.scaling)
-        if self.inner_bits is not None:
+        if self._stored_bits is not None:
             return self._of_integers(inputs, frequency, start, axis, room, training)
         position = ops.cast(ops.arange(ops.shape(inputs)[axis]) + start, "float32")
         angle = ops.expand_dims(position, 1) * ops.convert_to_tensor(frequency)
