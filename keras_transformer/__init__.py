@@ -37,11 +37,11 @@ _MODULES = {
         "AlibiBias",
         "LearnedPositionalEncoding",
         "RelativePositionBias",
-        "RotaryEmbedding",
         "SinusoidalPositionalEncoding",
     ),
     "quantization": ("Projection", "QuantPoint"),
     "residual": ("Residual",),
+    "rotary": ("RotaryEmbedding",),
     "stacks": ("Decoder", "Encoder"),
     # Models, their training and evaluation.
     "zoo.named": ("build", "models"),

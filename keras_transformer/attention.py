@@ -16,9 +16,9 @@ from keras_transformer.masks import (
     unmasked,
 )
 from keras_transformer.normalization import RMSNorm
-from keras_transformer.positions import RotaryEmbedding
 from keras_transformer.quantization import QuantizedLayer
 from keras_transformer.room import CACHE_NAMES, within
+from keras_transformer.rotary import RotaryEmbedding
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
@@ -41,6 +41,7 @@ class MultiHeadAttention(QuantizedLayer):
         causal: whether a position attends only to itself and to earlier positions.
         rotary: whether queries and keys are rotated by their positions, or the arguments of
             `RotaryEmbedding`, with which they are.
+        has_position_bias: whether a device of integers adds a bias of positions to the scores.
         rank: rank of the low-rank factors of each projection that they make smaller; 0 for none.
         reads_stream: whether the inputs are added to a residual connection, too, as those of a
             post-norm are: the projections that read them have the `dynamic_bits`.
@@ -55,8 +56,8 @@ class MultiHeadAttention(QuantizedLayer):
 
     def __init__(
         self, num_heads, *, head_dim=None, num_key_value_heads=None, dropout=0.0, use_bias=True,
-        qkv_bias=None, qk_norm=None, causal=False, rotary=False, rank=0, reads_stream=False,
-        stored_memory=False, bits=None, **kwargs,
+        qkv_bias=None, qk_norm=None, causal=False, rotary=False, has_position_bias=False, rank=0,
+        reads_stream=False, stored_memory=False, bits=None, **kwargs,
     ):  # fmt: skip
         is_plain = rotary is False and qk_norm is None
         super().__init__(bits=bits if is_plain else dynamic_bits(bits), **kwargs)
@@ -77,6 +78,7 @@ class MultiHeadAttention(QuantizedLayer):
         self.causal = causal
         self.rotary = rotary is not False
         self.rotary_arguments = rotary if isinstance(rotary, dict) else {}
+        self.has_position_bias = has_position_bias
         self.rank = rank
         self.reads_stream = reads_stream
         self.stored_memory = stored_memory
@@ -133,13 +135,17 @@ class MultiHeadAttention(QuantizedLayer):
             self.query_norm.build((None, None, self.num_heads, self.width))
             self.key_norm.build((None, None, self.num_key_value_heads, self.width))
         if self.rotary:
-            self.rotation = RotaryEmbedding(
-                **self.rotary_arguments, dtype=self.dtype_policy, name="rotation"
-            )
+            same = {**self.rotary_arguments, "bits": self.bits, "dtype": self.dtype_policy}
+            self.query_rotation = RotaryEmbedding(**same, name="query_rotation")
+            self.key_rotation = RotaryEmbedding(**same, name="key_rotation")
+            self.query_rotation.build(None)
+            self.key_rotation.build(None)
             # The rotation is between the projection and the stored tensor: both sides are stored.
             self.unrotated_query_point = point("unrotated_query_point")
             self.unrotated_key_point = point("unrotated_key_point")
         self.scores_point = point("scores_point")
+        biased_bits = self.inner_bits if self.has_position_bias else None
+        self.biased_scores_point = point("biased_scores_point", biased_bits)
         self.masked_scores_point = point("masked_scores_point", self.inner_bits)
         self.probabilities_point = point("probabilities_point", **unit_range(self.activation_bits))
         self.context_point = point("context_point")
@@ -154,8 +160,9 @@ class MultiHeadAttention(QuantizedLayer):
         self.output_point = point("output_point", dynamic_bits(self.bits)["activation_bits"])
 
     def call(
-        self, query, memory=None, mask=None, *, bias=None, cache=None, cache_index=None,
-        return_scores=False, lengths=None, query_mask=None, memory_mask=None, training=None,
+        self, query, memory=None, mask=None, *, bias=None, position_bias=None, cache=None,
+        cache_index=None, return_scores=False, lengths=None, query_mask=None, memory_mask=None,
+        training=None,
     ):  # fmt: skip
         """Computes attention from every query position.
 
@@ -164,6 +171,7 @@ class MultiHeadAttention(QuantizedLayer):
             memory: (B, S, D'), the source of keys and values; by default the query itself.
             mask: boolean, True attends: (B, S), (B, T, S) or (B, H, T, S).
             bias: additive bias of the scores, broadcastable to (B, H, T, S).
+            position_bias: another of positions, which a device of integers adds before the bias.
             cache: pair of keys and values, each (B, S, KV, K). With `cache_index` the query's own
                 keys and values are written into it first; without it the cache is read as it is
                 (cross attention over the result of `project_memory`).
@@ -188,20 +196,21 @@ class MultiHeadAttention(QuantizedLayer):
         if mask is None and cache_index is None:
             is_cross = memory is not None or cache is not None
             mask = memory_mask if is_cross else query_mask
-        start = 0
+        start, room = 0, None
         if cache_index is not None:
             start, room = cache_index, ops.shape(cache[0])[1]
             query = within(query, start, ops.shape(query)[1], room, CACHE_NAMES)
-        q = ops.transpose(self._query(query, training), (0, 2, 1, 3))
+        q = self._query(query, training)
         if self.rotary:
-            q = self.rotation(q, start=start)
-        q = self.query_point(q, training=training)
+            q = self.query_rotation(q, start=start, axis=1, room=room, training=training)
+        q = self.query_point(ops.transpose(q, (0, 2, 1, 3)), training=training)
         if cache is None:
-            keys, values = self._keys_values(query if memory is None else memory, 0, training)
+            keys, values = self._keys_values(query if memory is None else memory, training)
         elif cache_index is None:
             keys, values = cache
         else:
-            new_keys, new_values = self._keys_values(query, cache_index, training)
+            places = {"start": start, "room": room}
+            new_keys, new_values = self._keys_values(query, training, **places)
             at = (0, cache_index, 0, 0)
             keys = ops.slice_update(cache[0], at, ops.cast(new_keys, cache[0].dtype))
             values = ops.slice_update(cache[1], at, ops.cast(new_values, cache[1].dtype))
@@ -222,7 +231,7 @@ class MultiHeadAttention(QuantizedLayer):
             others = {"mask": mask, "bias": bias, "cache": cache, "return_scores": return_scores}
             context = attended(self.flash, q, keys, values, lengths, **others)
         else:
-            context, probabilities = self._attend(q, keys, values, biases, training)
+            context, probabilities = self._attend(q, keys, values, position_bias, biases, training)
         output = self.output_projection(self.context_point(context, training=training))
         output = self.output_point(output, training=training)
         extra = ((probabilities,) if return_scores else ()) + (new_cache,) * (cache is not None)
@@ -230,18 +239,18 @@ class MultiHeadAttention(QuantizedLayer):
 
     def project_memory(self, memory):
         """Returns the pair of keys and values (B, S, KV, K) of a memory (B, S, D'), as a cache."""
-        return self._keys_values(memory, 0, None)
+        return self._keys_values(memory, None)
 
     def _query(self, query, training):
         """(B, T, H, K) before their rotation."""
         return self._unrotated("query", self.query(query), self.num_heads, training)
 
-    def _keys_values(self, memory, start, training):
+    def _keys_values(self, memory, training, **places):
         keys, groups = self.key(memory), self.num_key_value_heads
         if not self.is_plain:
             keys = self._unrotated("key", keys, groups, training)
             if self.rotary:
-                keys = self.rotation(keys, start=start, axis=1)
+                keys = self.key_rotation(keys, axis=1, training=training, **places)
             keys = self.key_point(keys, training=training)
         else:
             keys = self._split(self.key_point(keys, training=training), groups)
@@ -263,7 +272,7 @@ class MultiHeadAttention(QuantizedLayer):
         batch, length = ops.shape(x)[:2]
         return ops.reshape(x, (batch, length, heads, self.width))
 
-    def _attend(self, q, keys, values, biases, training):
+    def _attend(self, q, keys, values, position_bias, biases, training):
         """Context (B, T, H * K) and probabilities (B, H, T, S)."""
         batch, _, length, _ = ops.shape(q)
         groups, group = self.num_key_value_heads, self.num_heads // self.num_key_value_heads
@@ -274,6 +283,8 @@ class MultiHeadAttention(QuantizedLayer):
         scores = self.scores_point(scores, training=training)
         if group > 1:
             scores = ops.reshape(scores, (batch, self.num_heads, length, ops.shape(keys)[1]))
+        if position_bias is not None:
+            scores = self.biased_scores_point(scores + position_bias, training=training)
         if biases:
             plain = scores
             for bias in biases:

@@ -22,8 +22,8 @@ class _Block(QuantizedLayer):
         self, num_heads, intermediate_dim, *, head_dim=None, num_key_value_heads=None, dropout=0.0,
         attention_dropout=0.0, activation="gelu", gated=False, norm="layer_norm", epsilon=1e-6,
         pre_norm=False, sandwich=False, first_norm=True, parallel=False, use_bias=True,
-        qkv_bias=None, qk_norm=None, rotary=False, causal=False, rank=0, stochastic_depth=0.0,
-        bits=None, **kwargs,
+        qkv_bias=None, qk_norm=None, rotary=False, causal=False, has_position_bias=False, rank=0,
+        stochastic_depth=0.0, bits=None, **kwargs,
     ):  # fmt: skip
         super().__init__(bits=bits, **kwargs)
         if parallel and not pre_norm:
@@ -47,8 +47,9 @@ class _Block(QuantizedLayer):
             "stochastic_depth": stochastic_depth,
         }
         attention = self._attention(
-            rotary=rotary, causal=causal, qk_norm=epsilon if qk_norm else None
-        )
+            rotary=rotary, causal=causal, qk_norm=epsilon if qk_norm else None,
+            has_position_bias=has_position_bias,
+        )  # fmt: skip
         first = {} if first_norm else {"norm": None}
         self.attention = self._residual("attention", attention, **first)
         feed_forward = FeedForward(
@@ -103,6 +104,7 @@ class EncoderBlock(_Block):
         rank: rank of the projections' low-rank factors, see `MultiHeadAttention`.
         rotary: rotation of queries and keys in self attention, see `MultiHeadAttention`.
         causal: whether self attention masks later positions.
+        has_position_bias: whether it has a bias of positions, see `MultiHeadAttention`.
         bits: bit widths, see `QuantizedLayer`.
 
     Raises:
@@ -113,13 +115,16 @@ class EncoderBlock(_Block):
         self.attention.build(input_shape)
         self.feed_forward.build(input_shape)
 
-    def call(self, inputs, mask=None, *, bias=None, lengths=None, first=False, training=None):
+    def call(
+        self, inputs, mask=None, *, bias=None, position_bias=None, lengths=None, first=False,
+        training=None,
+    ):  # fmt: skip
         """Returns (B, T, D) for inputs (B, T, D); the others as in `MultiHeadAttention`.
 
         With `first` the outputs are those of the first position (B, 1, D), from all inputs, and the
-        mask and bias are that position's.
+        mask and biases are that position's.
         """
-        limits = _given(mask=mask, bias=bias, lengths=lengths)
+        limits = _given(mask=mask, bias=bias, position_bias=position_bias, lengths=lengths)
         if not first:
             x = self.attention(inputs, training=training, **limits)
             return self._feed_forward(x, inputs, training)
@@ -163,16 +168,16 @@ class DecoderBlock(_Block):
         self.feed_forward.build(inputs_shape)
 
     def call(
-        self, inputs, memory=None, mask=None, *, bias=None, memory_mask=None, memory_bias=None,
-        lengths=None, memory_lengths=None, cache=None, cache_index=None, memory_cache=None,
-        training=None,
+        self, inputs, memory=None, mask=None, *, bias=None, position_bias=None, memory_mask=None,
+        memory_bias=None, lengths=None, memory_lengths=None, cache=None, cache_index=None,
+        memory_cache=None, training=None,
     ):  # fmt: skip
         """Computes the block's output.
 
         Args:
             inputs: (B, T, D).
             memory: (B, S, D'), the encoder's output, for cross attention.
-            mask, bias: mask and additive bias of self attention.
+            mask, bias, position_bias: mask and additive biases of self attention.
             memory_mask, memory_bias: mask and additive bias of cross attention.
             lengths, memory_lengths: (B,), lengths of both, see `MultiHeadAttention`.
             cache, cache_index: cache of self attention, see `MultiHeadAttention`.
@@ -184,7 +189,8 @@ class DecoderBlock(_Block):
         x = self.attention(
             inputs, training=training,
             **_given(
-                mask=mask, bias=bias, lengths=lengths, cache=cache, cache_index=cache_index
+                mask=mask, bias=bias, position_bias=position_bias, lengths=lengths, cache=cache,
+                cache_index=cache_index,
             ),
         )  # fmt: skip
         x, cache = x if cache is not None else (x, None)

@@ -35,6 +35,7 @@ class _Norm(QuantizedLayer):
     Args:
         epsilon: constant added before the square root.
         factor: constant factor of gamma.
+        reads_projection: whether the inputs are a projection's outputs as they are.
         bits: bit widths; with `inner_bits` epsilon is left out, because the stored values bound
             the root. Other widths have no effect on the result.
     """
@@ -42,8 +43,11 @@ class _Norm(QuantizedLayer):
     has_beta = False
     inner_points = ("square", "mean_square", "inverse", "normal", "gamma")
 
-    def __init__(self, *, epsilon=1e-6, factor=1.0, bits=None, **kwargs):
+    def __init__(
+        self, *, epsilon=1e-6, factor=1.0, reads_projection=False, bits=None, **kwargs
+    ):
         super().__init__(bits=bits, **kwargs)
+        self.reads_projection = reads_projection
         self.epsilon = epsilon
         self.factor = factor
 
@@ -69,10 +73,17 @@ class _Norm(QuantizedLayer):
     def _divided_by_root(self, x, training):
         """`x / sqrt(mean(x**2))` in stored integers."""
         stored = partial(self._stored, training=training)
-        square = stored("square", x * x)
+        square = stored("square", self._squared(x))
         mean_square = stored("mean_square", ops.mean(square, axis=-1, keepdims=True))
+        if self.reads_projection:
+            mean_square = ops.squeeze(mean_square, 0)
         inverse = stored("inverse", self._root_of_stored(mean_square))
         return stored("normal", x * inverse)
+
+    def _squared(self, x):
+        # The converter would square a projection's outputs before it stores them; it does not know
+        # them in another shape.
+        return ops.expand_dims(x, 0) * x if self.reads_projection else x * x
 
     def _root_of_stored(self, mean_square):
         root, point = _inverse_root(mean_square), self.points["inverse"]

@@ -1,4 +1,4 @@
-"""Positional encodings: added tables, rotary embeddings and biases of the attention scores."""
+"""Positional encodings: added tables and biases of the attention scores."""
 
 import math
 
@@ -8,7 +8,11 @@ from keras import ops
 
 from keras_transformer.bits import symmetric_range
 from keras_transformer.quantization import QuantizedLayer
-from keras_transformer.room import within
+from keras_transformer.room import known, within
+
+# Lower biases of distant positions would make the stored steps of near ones coarse. To a softmax,
+# whose probabilities are stored in steps of 1/256, they are the same.
+LOWEST_STORED_BIAS = -16.0
 
 
 def sinusoid(length, width, max_wavelength=10_000.0):
@@ -94,91 +98,46 @@ class LearnedPositionalEncoding(QuantizedLayer):
         return input_shape
 
 
-def rotated_columns(width, fraction):
-    """Returns the number of columns of a head of a width that are rotated."""
-    return int(width * fraction)
-
-
-def slowed(frequency, *, factor, low_freq_factor, high_freq_factor, original_length):
-    """Returns the frequencies of Llama 3.1, whose long waves are longer by a factor.
-
-    Dubey et al. 2024, arXiv:2407.21783, section 3.2, as in the released code. Waves with less than
-    `low_freq_factor` turns in the original length are slowed, those with more than
-    `high_freq_factor` are not, and those between partly.
+class _PositionBias(QuantizedLayer):
+    """Base of the biases of the scores that depend on the distance of two positions.
 
     Args:
-        frequency: radians in a position, an array.
-        factor: what the slowest frequencies are divided by.
-        low_freq_factor, high_freq_factor: numbers of turns, the second above the first.
-        original_length: number of positions that the model was trained on at first.
+        num_heads: H.
+        bits: `inner_bits` is the width of the stored biases.
     """
-    turns = original_length * frequency / (2 * math.pi)
-    kept = np.clip((turns - low_freq_factor) / (high_freq_factor - low_freq_factor), 0.0, 1.0)
-    return (frequency * (kept + (1.0 - kept) / factor)).astype("float32")
+
+    def __init__(self, num_heads, *, bits=None, **kwargs):
+        super().__init__(bits=bits, **kwargs)
+        self.num_heads = num_heads
+
+    def build(self, query_shape):
+        self.point = self._point("point", self.inner_bits)
+
+    def call(self, query, memory=None, start=0, training=None):
+        """Returns (1, H, T, S) for query (B, T, D) and memory (B, S, D'), the query by default."""
+        length = ops.shape(query)[1]
+        room = length if memory is None else ops.shape(memory)[1]
+        target = ops.expand_dims(ops.arange(length) + start, 1)
+        distance = ops.expand_dims(ops.arange(room), 0) - target
+        if self.inner_bits is None or known(start) is not None:
+            bias = self.point(self._of_distance(distance), training=training)
+        else:
+            # A device stores the biases of all distances, and looks up those from this start on.
+            table = self._of_distance(ops.arange(1 - room, room))
+            table = self.point(table, training=training)
+            bias = ops.take(table, distance + (room - 1), axis=0)
+        return ops.expand_dims(ops.transpose(bias, (2, 0, 1)), 0)
+
+    def _of_distance(self, distance):
+        """(..., H) for the integers source position minus target position."""
+        raise NotImplementedError
+
+    def compute_mask(self, inputs, previous_mask):
+        return None
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class RotaryEmbedding(keras.layers.Layer):
-    """Rotates pairs of columns by an angle proportional to the position (Su et al. 2021).
-
-    arXiv:2104.09864, with column i paired with column i + R/2 of the R rotated ones, as in Llama.
-    The dot product of a rotated query and a rotated key depends only on their distance.
-
-    Args:
-        max_wavelength: base of the geometric series of wavelengths, theta.
-        scaling: Llama 3's slowing of long waves, the arguments of `slowed`; None for none.
-        fraction: share of the K columns that is rotated, the first ones (GPT-NeoX).
-    """
-
-    def __init__(self, *, max_wavelength=10_000.0, scaling=None, fraction=1.0, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.max_wavelength = max_wavelength
-        self.scaling = scaling
-        self.fraction = fraction
-
-    def call(self, inputs, start=0, axis=2):
-        """Rotates inputs (B, H, T, K), or (B, T, H, K) with `axis=1`, starting at position `start`.
-
-        Raises:
-            ValueError: if the number of rotated columns is odd.
-        """
-        width = rotated_columns(inputs.shape[-1], self.fraction)
-        if width % 2:
-            raise ValueError(f"Expected an even head width to rotate, got K={width}.")
-        half = width // 2
-        frequency = self.max_wavelength ** (-np.arange(half, dtype="float32") / half)
-        if self.scaling:
-            frequency = slowed(frequency, **self.scaling)
-        # The left half of a pair turns by the negative sine.
-        frequency = np.concatenate([-frequency, frequency]).astype("float32")
-        position = ops.cast(ops.arange(ops.shape(inputs)[axis]) + start, "float32")
-        angle = ops.expand_dims(position, 1) * ops.convert_to_tensor(frequency)
-        if axis == 1:
-            angle = ops.expand_dims(angle, 1)
-        cosine = ops.cast(ops.cos(angle), self.compute_dtype)
-        sine = ops.cast(ops.sin(angle), self.compute_dtype)
-        # Few ops: a file runs them in each block for each token.
-        x, rest = inputs, []
-        if width < inputs.shape[-1]:
-            x, *rest = ops.split(inputs, [width], axis=-1)
-        left, right = ops.split(x, 2, axis=-1)
-        x = x * cosine + ops.concatenate([right, left], axis=-1) * sine
-        return ops.concatenate([x, *rest], axis=-1) if rest else x
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-
-def _distance(query, memory, start):
-    """(T, S): source position minus target position."""
-    memory = query if memory is None else memory
-    target = ops.expand_dims(ops.arange(ops.shape(query)[1]) + start, 1)
-    return ops.expand_dims(ops.arange(ops.shape(memory)[1]), 0) - target
-
-
-@keras.saving.register_keras_serializable(package="keras_transformer")
-class RelativePositionBias(keras.layers.Layer):
+class RelativePositionBias(_PositionBias):
     """Learned bias of the scores for each head and bucket of distances (T5).
 
     Raffel et al. 2020, arXiv:1910.10683, section 2.1: half of the buckets are exact distances,
@@ -189,13 +148,13 @@ class RelativePositionBias(keras.layers.Layer):
         num_buckets: number of learned values of a head.
         max_distance: distance from which all share the last bucket.
         bidirectional: whether later positions have buckets of their own (encoders).
+        bits: see `QuantizedLayer`; a device stores the biases with `inner_bits`.
     """
 
     def __init__(
         self, num_heads, *, num_buckets=32, max_distance=128, bidirectional=True, **kwargs
     ):
-        super().__init__(**kwargs)
-        self.num_heads = num_heads
+        super().__init__(num_heads, **kwargs)
         self.num_buckets = num_buckets
         self.max_distance = max_distance
         self.bidirectional = bidirectional
@@ -205,18 +164,13 @@ class RelativePositionBias(keras.layers.Layer):
             name="embeddings", shape=(self.num_buckets, self.num_heads),
             initializer=keras.initializers.TruncatedNormal(stddev=0.02),
         )  # fmt: skip
+        super().build(query_shape)
 
-    def call(self, query, memory=None, start=0):
-        """Returns (1, H, T, S) for query (B, T, D) and memory (B, S, D'), the query by default."""
-        bucket = self._bucket(_distance(query, memory, start))
-        bias = ops.take(ops.convert_to_tensor(self.embeddings), bucket, axis=0)
-        return ops.expand_dims(ops.transpose(bias, (2, 0, 1)), 0)
-
-    def compute_mask(self, inputs, previous_mask):
-        return None
+    def _of_distance(self, distance):
+        return ops.take(ops.convert_to_tensor(self.embeddings), self._bucket(distance), axis=0)
 
     def _bucket(self, distance):
-        """Bucket number of each distance, both (T, S)."""
+        """Bucket number of each distance, of the same shape."""
         buckets, offset = self.num_buckets, 0
         if self.bidirectional:
             buckets //= 2
@@ -244,25 +198,20 @@ def alibi_slopes(num_heads):
 
 
 @keras.saving.register_keras_serializable(package="keras_transformer")
-class AlibiBias(keras.layers.Layer):
+class AlibiBias(_PositionBias):
     """Bias of the scores: minus the distance times the head's slope (Press et al. 2022, section 3).
 
     Args:
         num_heads: H.
+        bits: see `QuantizedLayer`; a device stores the biases with `inner_bits`, none of them
+            lower than `LOWEST_STORED_BIAS`.
     """
 
-    def __init__(self, num_heads, **kwargs):
-        super().__init__(**kwargs)
-        self.num_heads = num_heads
-
-    def call(self, query, memory=None, start=0):
-        """Returns (1, H, T, S) for query (B, T, D) and memory (B, S, D'), the query by default."""
-        distance = ops.cast(ops.abs(_distance(query, memory, start)), self.compute_dtype)
+    def _of_distance(self, distance):
+        distance = ops.cast(ops.abs(distance), self.compute_dtype)
         slopes = ops.convert_to_tensor(-alibi_slopes(self.num_heads), dtype=self.compute_dtype)
-        return ops.expand_dims(ops.reshape(slopes, (-1, 1, 1)) * distance, 0)
-
-    def compute_mask(self, inputs, previous_mask):
-        return None
+        bias = ops.expand_dims(distance, -1) * slopes
+        return bias if self.inner_bits is None else ops.maximum(bias, LOWEST_STORED_BIAS)
 
 
 POSITION_BIASES = {"t5": RelativePositionBias, "alibi": AlibiBias}

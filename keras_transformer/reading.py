@@ -25,3 +25,16 @@ def outputs_read_alone() -> Iterator[None]:
 def reads_alone() -> bool:
     """Whether outputs that nothing reads are left out."""
     return _reads_alone.get()
+
+
+def of_first(biases):
+    """Returns the arguments of a block for the outputs of the first position alone.
+
+    Args:
+        biases: those for all positions by name, (B, 1, 1, S), (B, H, T, S) or None each.
+    """
+    rows = {
+        name: one if one is None or one.shape[2] == 1 else one[:, :, :1]
+        for name, one in biases.items()
+    }
+    return {**rows, "first": True}

@@ -26,7 +26,8 @@ class Residual(QuantizedLayer):
         epsilon: epsilon of the norm.
         sandwich: whether the sublayer's output is normalized too.
         stochastic_depth: rate of rows from which the sublayer is left out in training.
-        bits: bit widths, see `QuantizedLayer`; the sum is an inner tensor.
+        bits: bit widths, see `QuantizedLayer`; the sum and a sandwich's norm are inner
+            tensors.
 
     Raises:
         ValueError: if a post-norm layer has a sandwich or no norm.
@@ -51,7 +52,12 @@ class Residual(QuantizedLayer):
         same = {"dtype": self.dtype_policy}
         normalizing = {"epsilon": epsilon, "bits": self.bits, **same}
         self.norm = None if norm is None else make_norm(norm, name="norm", **normalizing)
-        self.post_norm = make_norm(norm, name="post_norm", **normalizing) if sandwich else None
+        self.post_norm = self.post_norm_point = None
+        if sandwich:
+            self.post_norm = make_norm(
+                norm, name="post_norm", reads_projection=True, **normalizing
+            )
+            self.post_norm_point = QuantPoint(self.inner_bits, name="post_norm_point", **same)
         self.sum_point = QuantPoint(self.inner_bits, name="sum_point", **same)
         self.norm_point = None
         if norm is not None:
@@ -67,6 +73,7 @@ class Residual(QuantizedLayer):
             self.norm_point.build(x_shape)
         if self.sandwich:
             self.post_norm.build(x_shape)
+            self.post_norm_point.build(x_shape)
         self.sum_point.build(x_shape)
         self.dropout.build(x_shape)
         self.stochastic_depth.build(x_shape)
@@ -96,7 +103,7 @@ class Residual(QuantizedLayer):
         outputs = self.sublayer(inputs, training=training, **others, **tensors)
         outputs, *others = outputs if isinstance(outputs, tuple) else (outputs,)
         if self.sandwich:
-            outputs = self.post_norm(outputs, training=training)
+            outputs = self._sandwiched(outputs, training)
         outputs = self.dropout(outputs, training=training)
         outputs = self.stochastic_depth(outputs, training=training)
         x = x if onto is None else onto
@@ -104,6 +111,11 @@ class Residual(QuantizedLayer):
         if not self.pre_norm:
             y = self._normalize(y, training)
         return (y, *others) if others else y
+
+    def _sandwiched(self, x, training):
+        if self.inner_bits is None:
+            return self.post_norm(x, training=training)
+        return self.post_norm_point(self.post_norm(x, training=training), training=training)
 
     def _normalize(self, x, training):
         if self.norm is None:

@@ -1,5 +1,7 @@
 """The additive biases of a stack's scores, of masks and of a window."""
 
+from keras import ops
+
 from keras_transformer.masks import (
     StoredMask,
     attention_bias,
@@ -23,11 +25,23 @@ class ScoreBiases(QuantizedLayer):
         self.window = window
         self.stored_mask = StoredMask(bits=self.bits, name="stored_mask", dtype=self.dtype_policy)
 
-    def _windowed(self, bias, *lengths_and_start):
-        """The bias of local blocks: with the window's, where there is a window."""
+    def _windowed(self, bias, target_length, source_length, start, mask, *, causal=False):
+        """The bias of local blocks: with the window's, where there is a window.
+
+        Args:
+            bias: the bias of the others, of the mask and, if so, of causality.
+            target_length, source_length, start: see `window_mask`.
+            mask: boolean mask that the bias is of, or None.
+            causal: whether the bias is of causality too.
+        """
         if not self.window:
             return bias
-        return self._add(bias, self._mask_bias(window_mask(*lengths_and_start, self.window)))
+        near = window_mask(target_length, source_length, start, self.window)
+        if self.inner_bits is None:
+            return self._add(bias, self._mask_bias(near))
+        if causal:
+            near = ops.logical_and(near, causal_mask(target_length, source_length, start))
+        return self._mask_bias(near) if mask is None else self.stored_mask.both(near, mask)
 
     def _causal_bias(self, target_length, source_length, start, mask):
         """The additive bias of causality and, if given, of a boolean mask."""

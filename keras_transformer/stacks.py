@@ -11,7 +11,7 @@ from keras_transformer.masks import token_mask
 from keras_transformer.normalization import make_norm
 from keras_transformer.positions import make_position_bias
 from keras_transformer.quantization import QuantPoint
-from keras_transformer.reading import reads_alone
+from keras_transformer.reading import of_first, reads_alone
 from keras_transformer.rematerialized import rematerialized
 from keras_transformer.room import CACHE_NAMES, within
 from keras_transformer.score_biases import ScoreBiases
@@ -28,11 +28,6 @@ LOCAL, GLOBAL = "L", "G"
 def _without_mask(x):
     """Removes a tensor's Keras mask, which each block would add to the bias again."""
     return keras.ops.copy(x)
-
-
-def _first_row(bias):
-    """A bias (B, 1, 1, S) or (B, H, T, S) as that of the first position."""
-    return bias if bias is None or bias.shape[2] == 1 else bias[:, :, :1]
 
 
 class _Stack(ScoreBiases):
@@ -64,9 +59,11 @@ class _Stack(ScoreBiases):
         self.position_bias = None
         if position_bias is not None:
             self.position_bias = make_position_bias(
-                position_bias, num_heads, bidirectional=self.bidirectional, name="position_bias",
-                **same,
+                position_bias, num_heads, bidirectional=self.bidirectional, bits=self.bits,
+                name="position_bias", **same,
             )  # fmt: skip
+            # In float one tensor is all that the scores are added to.
+            block_arguments["has_position_bias"] = self.inner_bits is not None
 
         def block(i):
             arguments = dict(block_arguments)
@@ -132,6 +129,29 @@ class _Stack(ScoreBiases):
             self.final_norm.build(shape)
             self.final_point.build(shape)
 
+    def _limits(self, bias, places, mask, training, inputs, attended=None, *, causal=False):
+        """The biases of global and of local blocks by name, with those of positions.
+
+        Args:
+            bias: the bias of the mask and, if `causal`, of causality; or None.
+            places: T, S and the position of the first target among the sources.
+            mask: the boolean mask, or None.
+            training: whether in training.
+            inputs, attended: (B, T, D), and (B, S, ...) if it is another.
+            causal: whether no position attends to a later one.
+        """
+        of_positions = None
+        if self.position_bias is not None:
+            of_positions = self.position_bias(
+                inputs, attended, start=places[-1], training=training
+            )
+            if self.inner_bits is None:
+                bias = self._add(bias, of_positions)
+        limits = bias, self._windowed(bias, *places, mask, causal=causal)
+        if self.inner_bits is None:
+            of_positions = None
+        return tuple({"bias": one, "position_bias": of_positions} for one in limits)
+
     def _finish(self, x, training):
         if self.final_norm is None:
             return x
@@ -187,18 +207,17 @@ class Encoder(_Stack):
         if self.has_kernel and training:
             limits = ({"lengths": lengths_of(mask)},) * 2
         else:
-            bias = None if mask is None else self._mask_bias(mask)
-            if self.position_bias is not None:
-                bias = self._add(bias, self.position_bias(inputs))
-            length = keras.ops.shape(inputs)[1]
-            limits = {"bias": bias}, {"bias": self._windowed(bias, length, length, 0)}
+            bias, length = None, keras.ops.shape(inputs)[1]
+            if mask is not None:
+                bias = self._mask_bias(mask)
+            limits = self._limits(bias, (length, length, 0), mask, training, inputs)
         x = inputs if mask is None else _without_mask(inputs)
         last = len(self.running) - 1
         narrows = self.reads_first and reads_alone() and not training
         for place, i in enumerate(self.running):
             given = limits[self.is_local(i)]
             if narrows and place == last:
-                given = {"bias": _first_row(given["bias"]), "first": True}
+                given = of_first(given)
             x = self._run(i, x, **given, training=training)
         return self._finish(x, training)
 
@@ -274,10 +293,8 @@ class Decoder(_Stack):
         else:
             source_length = keras.ops.shape(attended)[1]
             bias = self._causal_bias(length, source_length, start, mask)
-            if self.position_bias is not None:
-                bias = bias + self.position_bias(inputs, attended, start=start)
-            windowed = self._windowed(bias, length, source_length, start)
-            limits = {"bias": bias}, {"bias": windowed}
+            places = length, source_length, start
+            limits = self._limits(bias, places, mask, training, inputs, attended, causal=True)
             of_memory = {
                 "memory_bias": None if memory_mask is None else self._mask_bias(memory_mask)
             }

@@ -53,6 +53,10 @@ class Grid:
         steps = np.floor((F(values) - lowest) * (F(1) / self.step) + F(0.5))
         return _clipped(steps + LOWEST)
 
+    def nearest(self, values: np.ndarray) -> np.ndarray:
+        """The integers of floats (any shape) that are on the grid: int32."""
+        return _clipped(np.rint(np.float64(values) / np.float64(self.scale)) + self.zero)
+
     def values(self, integers: np.ndarray) -> np.ndarray:
         """The float32 values of integers (any shape)."""
         return F(integers - self.zero) * self.scale

@@ -32,6 +32,8 @@ _FAKE_QUANT = "FakeQuantWithMinMaxVars"
 _SAME = {"Identity", "IdentityN", "StopGradient", "PreventGradient"}
 _RESHAPING = {"Reshape", "ExpandDims", "Squeeze"}
 _MOVING = {"Transpose", "StridedSlice", "Slice", "GatherV2"}
+# Ops that move parts of values -> index of what they split among their inputs.
+_SPLITS = {"Split": 1, "SplitV": 0}
 # Ops that take some of the stored values.
 _LARGEST = {"Max", "MaxPool"}
 _PRODUCTS = {"MatMul", "BatchMatMulV2"}
@@ -133,7 +135,13 @@ class IntegerGraph:
         if op.type in _SAME:
             return inputs[: len(op.outputs)]
         if op.type == _FAKE_QUANT:
-            return _stored(op, *inputs)
+            grid = _grid(op, *inputs[1:])
+            if isinstance(inputs[0], Stored | Unrounded):
+                return _rounded(inputs[0], grid)
+            # The converter, too, computes a constant by the op itself.
+            values = self._executed(op, inputs)
+            source = Floats(values=inputs[0])
+            return Stored(integers=grid.nearest(values), grid=grid, source=source)
         if not any(isinstance(one, Stored | Unrounded) for one in inputs):
             return self._executed(op, inputs)
         first = inputs[0]
@@ -141,6 +149,8 @@ class IntegerGraph:
             return first.moved(lambda integers: integers.reshape(op.outputs[0].shape))
         if op.type in _MOVING or (op.type in _LARGEST and isinstance(first, Stored)):
             return first.moved(lambda integers: self._executed(op, [integers, *inputs[1:]]))
+        if op.type in _SPLITS:
+            return _parts(op, inputs)
         if op.type == "Pad" and isinstance(first, Stored):
             if first.grid.zero:
                 # Padding has the value 0.
@@ -161,6 +171,17 @@ class IntegerGraph:
                 f"Expected ops that have an integer kernel, got {op.type} of {shapes} in {op.name}."
             )
         return computed
+
+
+def _parts(op, inputs):
+    """The parts of a tensor along an axis, one for each output."""
+    x, axis = inputs[_SPLITS[op.type]], int(inputs[-1] if op.type == "SplitV" else inputs[0])
+    ends = np.cumsum([one.shape[axis] for one in op.outputs])
+
+    def part(place):
+        return x.moved(lambda integers: np.split(integers, ends[:-1], axis)[place])
+
+    return [part(place) for place in range(len(ends))]
 
 
 def _on_one_grid(tensors) -> bool:
@@ -258,14 +279,15 @@ def _turned(op, y):
     return y.transposed() if op.get_attr("transpose_b" if op.type == "MatMul" else "adj_y") else y
 
 
-def _stored(op, value, minimum, maximum):
+def _grid(op, minimum, maximum):
     if op.get_attr("num_bits") != 8 or op.get_attr("narrow_range"):
         raise RunError(f"Expected points of 8 bits, got {op.get_attr('num_bits')} in {op.name}.")
-    grid = kernels.Grid.of(float(minimum), float(maximum))
-    if isinstance(value, Stored):
-        # The op before it stores its result on the grid of the last point at once.
-        return value.source.rounded(grid)
-    return (value if isinstance(value, Unrounded) else Floats(values=value)).rounded(grid)
+    return kernels.Grid.of(float(minimum), float(maximum))
+
+
+def _rounded(value, grid):
+    # The op before a stored tensor stores its result on the grid of the last point at once.
+    return (value.source if isinstance(value, Stored) else value).rounded(grid)
 
 
 def _array(tensor):

@@ -14,7 +14,6 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.layer_names import prefix_of, prefix_of_kind
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
-from keras_transformer.zoo.models.config_checks import check_integers
 from keras_transformer.zoo.models.fused_config import (
     FUSED,
     Combination,
@@ -86,16 +85,9 @@ def build(
 
 def _check(config: TransformerConfig, head: Head | None, widths: Mapping[str, int | None]) -> None:
     """Raises InputError if a config's model cannot have the head or be computed in the widths."""
-    if widths["inner_bits"] is not None:
-        check_integers(config)
     if config.pooler == "gelu" and (widths["activation_bits"] or 0) > 8:
         raise InputError(
             "Expected a pooler other than gelu, which the converter does not store in more than "
-            f"8 bits, got activation_bits={widths['activation_bits']}."
-        )
-    if (widths["activation_bits"] or 0) > 8 and config.positions == "rotary":
-        raise InputError(
-            "Expected positions other than rotary, which the converter does not store in more than "
             f"8 bits, got activation_bits={widths['activation_bits']}."
         )
     if head is not None:
@@ -251,7 +243,9 @@ class _Models(Parts):
     def _embed(self, ids, embedding, prefix=""):
         """(B, T) to (B, T, D), the input of a stack."""
         x = self.add_positions(embedding(ids), f"{prefix}position_embedding")
-        x = self.embedding_point(f"{prefix}embedding_point")(x)
+        if self.adds_positions or self.bits["inner_bits"] is None:
+            # A device of integers stores a look-up once, in the steps of its table.
+            x = self.embedding_point(f"{prefix}embedding_point")(x)
         x = self.normalized_embeddings(x, prefix)
         return self.dropout(f"{prefix}dropout" if prefix else "embedding_dropout")(x)
 

@@ -125,24 +125,3 @@ def check_together(config: Any) -> None:
                 raise InputError(
                     f"Expected {name}={value!r} only with {condition}, got {other}={found!r}."
                 )
-
-
-# What a model of integers only does not compute otherwise.
-_FLOAT_ONLY = {
-    "position_bias": "none", "qk_norm": False, "sandwich_norms": False, "window": 0,
-}  # fmt: skip
-
-
-def check_integers(config: Any) -> None:
-    """Raises InputError if a device without floats cannot compute a config's model."""
-    if config.positions not in ADDED_POSITIONS:
-        raise InputError(
-            f"Expected positions to be {' or '.join(ADDED_POSITIONS)} in a model of integers only, "
-            f"got positions={config.positions!r}."
-        )
-    for name, value in _FLOAT_ONLY.items():
-        if getattr(config, name) != value:
-            raise InputError(
-                f"Expected {name}={value!r} in a model of integers only, "
-                f"got {name}={getattr(config, name)!r}."
-            )

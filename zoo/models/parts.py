@@ -12,6 +12,7 @@ from keras_transformer.normalization import make_norm
 from keras_transformer.positions import LearnedPositionalEncoding, SinusoidalPositionalEncoding
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.models.heads import HEAD
 
 
@@ -63,6 +64,11 @@ class Parts:
     def stores_embeddings(self):
         """Whether embedded vectors are stored as a stack's inputs: no norm reads them in float."""
         return not (self.config.pre_norm or self.config.has_embedding_norm)
+
+    @property
+    def adds_positions(self):
+        """Whether vectors of positions are added to those of tokens."""
+        return self.config.positions in ADDED_POSITIONS
 
     def embedding_point(self, name):
         """The point of embedded vectors."""

@@ -81,6 +81,14 @@ def test_a_changed_weight_is_found_where_it_is_read(translator):
     {"pooling": "attention"},
     pytest.param({"num_layers": 2}, marks=pytest.mark.slow),
     pytest.param({"pooler": "gelu"}, marks=pytest.mark.slow),
+    {"positions": "alibi", "window": 4},
+    pytest.param({"positions": "t5", "num_segments": 0}, marks=pytest.mark.slow),
+    pytest.param({"position_bias": "t5", "qk_norm": True}, marks=pytest.mark.slow),
+    pytest.param({"positions": "rotary", "rotary_fraction": 0.5}, marks=pytest.mark.slow),
+    {
+        "positions": "rotary", "qk_norm": True, "sandwich_norms": True, "norm": "rms_norm",
+        "pre_norm": True, "window": 4, "gated": True,
+    },
 ])  # fmt: skip
 def test_encoders(settings):
     trained = models.random_model(**settings)
@@ -98,10 +106,15 @@ def test_encoders(settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"tied_head": False, "activation": "silu"}])
-def test_decoders(changes):
+@pytest.mark.parametrize(("kind", "changes"), [
+    ("gpt", {}), ("gpt", {"tied_head": False, "activation": "silu"}),
+    *((kind, {}) for kind in ("llama", "alibi", "gemma", "pythia", "t5", "bart")),
+])  # fmt: skip
+def test_generators(kind, changes):
+    trained = generators.generator(kind, **changes)
+    probes = {name: rows[:2] for name, rows in trained.probes.items()}
     artifact = convert(
-        generators.generator("gpt", **changes), "integer",
-        calibration=generators.calibration("gpt"),
+        dataclasses.replace(trained, probes=probes), "integer",
+        calibration=generators.calibration(kind),
     )  # fmt: skip
     assert artifact.description["simulated"]["equal"] == 1.0

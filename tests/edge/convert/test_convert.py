@@ -14,7 +14,6 @@ from keras_transformer.edge.tflite.schema import check_kernels, check_ops, kerne
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.modalities.text import Text
-from keras_transformer.zoo.models.config_checks import ADDED_POSITIONS
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.models import LENGTH, VOCABULARY, calibration, random_model
 from tests.slow import mostly_slow
@@ -84,16 +83,6 @@ def check(settings, precision):
     return converted
 
 
-def is_possible(settings, precision):
-    """An integer device has no rotations, one of integers alone no biases of positions either."""
-    positions, spec = settings.get("positions", "learned"), PRECISIONS[precision]
-    if "position_bias" in settings:
-        return spec.inner_bits is None
-    if (spec.activation_bits or 0) > 8:
-        return positions != "rotary"
-    return positions in ADDED_POSITIONS or spec.inner_bits is None
-
-
 @pytest.mark.parametrize(
     ("family", "precision"),
     mostly_slow(
@@ -106,10 +95,6 @@ def is_possible(settings, precision):
     ),
 )  # fmt: skip
 def test_families_convert(family, precision, tmp_path):
-    if not is_possible(FAMILIES[family], precision):
-        with pytest.raises(InputError, match="^Expected position"):
-            check(FAMILIES[family], precision)
-        return
     if (family, precision) == ("t5_pair", "static_int8"):
         # The products of a gate drawn at random have few large values, and one range for all of
         # them rounds the others away.
@@ -134,8 +119,6 @@ def test_families_convert(family, precision, tmp_path):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("choice", SINGLY)
 def test_each_choice_converts_by_itself(choice, precision):
-    if not is_possible(SINGLY[choice], precision):
-        pytest.skip("its positions are not computed of integers")
     if precision == "int4" and "hidden_dim" in SINGLY[choice]:
         with pytest.raises(InputError, match="to be a multiple of 32 for int4, got 12 of"):
             check(SINGLY[choice], precision)

@@ -162,19 +162,13 @@ def test_shared_blocks_and_narrow_embeddings_have_fewer_weights():
 INTEGERS = {"kernel_bits": 8, "activation_bits": 8, "inner_bits": 8}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"position_bias": "t5"}, {"qk_norm": True}, {"sandwich_norms": True, "pre_norm": True},
-        {"window": 3},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_what_integers_alone_do_not_compute_is_refused(changes):
-    name, value = next(iter(changes.items()))
-    message = rf"^Expected {name}=.* in a model of integers only, got {name}={value!r}\.$"
-    with pytest.raises(InputError, match=message):
-        build(tiny.config(**changes), tiny.TASK, bits=INTEGERS)
+@pytest.mark.parametrize("positions", ["rotary", "alibi", "t5", "learned"])
+def test_integers_store_a_look_up_once(positions):
+    paths = get_weights(build(tiny.config(positions=positions), tiny.TASK, bits=INTEGERS))
+    # Two points in succession would have ranges of their own, of which a file keeps one.
+    assert ("position_sum_point/range_min" in paths) == (positions == "learned")
+    paths = get_weights(build(tiny.config("decoder", positions=positions), bits=INTEGERS))
+    assert ("embedding_point/range_min" in paths) == (positions == "learned")
 
 
 def test_a_gelu_of_more_than_8_bits_is_refused():

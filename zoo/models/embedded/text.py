@@ -13,7 +13,8 @@ def embed_text(parts: Parts, inputs: Mapping[str, KerasTensor]) -> tuple[KerasTe
     """Returns the sum of token, position and segment vectors, see `inputs.EMBEDDINGS`."""
     c, ids = parts.config, inputs["ids"]
     x = parts.add_positions(parts.token_embedding()(ids))
-    x = parts.inner_point("position_sum_point")(x)
+    if parts.adds_positions:
+        x = parts.inner_point("position_sum_point")(x)
     if c.num_segments:
         segments = (inputs["segment_ids"],) if "segment_ids" in inputs else ()
         x = SegmentEmbedding(
