@@ -207,9 +207,8 @@ class Encoder(_Stack):
         if self.has_kernel and training:
             limits = ({"lengths": lengths_of(mask)},) * 2
         else:
-            bias, length = None, keras.ops.shape(inputs)[1]
-            if mask is not None:
-                bias = self._mask_bias(mask)
+            length = keras.ops.shape(inputs)[1]
+            bias = None if mask is None else self._mask_bias(mask)
             limits = self._limits(bias, (length, length, 0), mask, training, inputs)
         x = inputs if mask is None else _without_mask(inputs)
         last = len(self.running) - 1
@@ -291,9 +290,8 @@ class Decoder(_Stack):
             limits = ({"lengths": lengths_of(mask)},) * 2
             of_memory = {"memory_lengths": lengths_of(memory_mask)}
         else:
-            source_length = keras.ops.shape(attended)[1]
-            bias = self._causal_bias(length, source_length, start, mask)
-            places = length, source_length, start
+            places = length, keras.ops.shape(attended)[1], start
+            bias = self._causal_bias(*places, mask)
             limits = self._limits(bias, places, mask, training, inputs, attended, causal=True)
             of_memory = {
                 "memory_bias": None if memory_mask is None else self._mask_bias(memory_mask)
