@@ -4,8 +4,8 @@ Run as `python -m keras_transformer.edge.targets.micro.arena FILE`. The interpre
 ops on the standard error of its process, from C++. The program searches for the smallest arena in
 which the model's tensors can be allocated, invokes the model there, and prints the size in bytes.
 
-The search begins with what the interpreter says that it used in an ample arena: in one that cannot
-hold what its ops keep, some of them write through the null pointer that they are given.
+The search begins with what the interpreter says that it used in an ample arena: in one that is much
+too small some ops, which do not check whether they were given memory, end the process.
 """
 
 import os
