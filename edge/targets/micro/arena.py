@@ -3,9 +3,15 @@
 Run as `python -m keras_transformer.edge.targets.micro.arena FILE`. The interpreter reports missing
 ops on the standard error of its process, from C++. The program searches for the smallest arena in
 which the model's tensors can be allocated, invokes the model there, and prints the size in bytes.
+
+The search begins with what the interpreter says that it used in an ample arena: in one that is much
+too small some ops, which do not check whether they were given memory, end the process.
 """
 
+import os
+import re
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +31,28 @@ def load(path: str, size: int) -> runtime.Interpreter:
     return runtime.Interpreter.from_file(path, arena_size=size * ALIGNMENT)
 
 
+def used(interpreter: runtime.Interpreter) -> int:
+    """Returns the bytes that the interpreter's allocations took."""
+    error = sys.stderr.fileno()
+    kept = os.dup(error)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), error)
+        try:
+            interpreter.print_allocations()  # from C++
+        finally:
+            os.dup2(kept, error)
+            os.close(kept)
+        file.seek(0)
+        text = file.read().decode()
+    found = re.search(r"Arena allocation total (\d+) bytes", text)
+    if found is None:
+        raise RuntimeError(f"Expected the interpreter to say how many bytes it used, got {text!r}.")
+    return int(found[1])
+
+
 def smallest(path: str) -> int:
     """Returns the smallest size that `load` accepts."""
-    load(path, AMPLE)
-    too_small, enough = 0, AMPLE
+    too_small, enough = -(-used(load(path, AMPLE)) // ALIGNMENT) - 1, AMPLE
     while enough - too_small > 1:
         middle = (too_small + enough) // 2
         try:

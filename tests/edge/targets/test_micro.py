@@ -22,7 +22,7 @@ from keras_transformer.zoo.outputs import TAGS
 from keras_transformer.zoo.progress import Report
 from keras_transformer.zoo.tokenizers.tokenizer import Tokenizer, TokenizerConfig
 from tests.edge.generators import generator
-from tests.edge.models import LENGTH, calibration, random_model, random_rows
+from tests.edge.models import LENGTH, calibration, random_model, random_rows, trained_on
 
 runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
 ARENA = 64 * 1024
@@ -206,14 +206,18 @@ def test_models_without_a_tokenizer_in_c(changes, reason, bundle):
 
 @pytest.mark.slow
 def test_activations_of_one_op_or_none_need_less_memory():
-    wide = {"num_segments": 0, "intermediate_dim": 256}
-    arenas = [
-        converted(random_model(activation=one, **wide)).description["arena_bytes"]
+    # Of this model with gelu, an arena of 32 KiB ends the process of the interpreter.
+    small = {
+        "num_segments": 0, "hidden_dim": 64, "intermediate_dim": 256, "num_layers": 2,
+        "num_heads": 2, "vocab_size": 2000, "max_length": 32, "pooling": "max",
+    }  # fmt: skip
+    relu, hard_silu, gelu = (
+        converted(trained_on(random_model(activation=one, **small), 32)).description["arena_bytes"]
         for one in ("relu", "hard_silu", "gelu")
-    ]
-    hidden = LENGTH * wide["intermediate_dim"]
-    # Of the hidden tensors one, two and three are held at a time.
-    assert np.diff(arenas).min() > 0.9 * hidden
+    )
+    # One, two and three tensors of 32 x 256 values are held at a time.
+    assert relu + 6000 < hard_silu < gelu - 8000
+    assert (hard_silu < 56_000, gelu < 61_000) == (True, True)
 
 
 def test_an_op_that_is_missing_is_named(tmp_path):
