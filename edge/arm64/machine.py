@@ -74,7 +74,7 @@ class Machine:
 
     def run(
         self, core: Core, arguments: Sequence[str], *, options: Sequence[str] = (),
-        path: Sequence[Path] = (),
+        path: Sequence[Path] = (), folder: Path | None = None,
     ) -> str:  # fmt: skip
         """Runs Python there with arguments, and returns what it printed.
 
@@ -82,6 +82,7 @@ class Machine:
             core, options: see `command`.
             arguments: arguments of Python.
             path: see `environment`.
+            folder: folder in which it is run; None for this process' own.
 
         Raises:
             RunError: if it fails.
@@ -89,7 +90,7 @@ class Machine:
         python = str(self._root(core) / "usr/bin" / f"python{self.python}")
         done = subprocess.run(
             self.command(core, [python, *arguments], options=options), env=self.environment(path),
-            capture_output=True, text=True, errors="replace",
+            cwd=folder, capture_output=True, text=True, errors="replace",
         )  # fmt: skip
         if done.returncode:
             raise RunError(f"Python on an emulated {core.name} failed: {_reason(done)}")
