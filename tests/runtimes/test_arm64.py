@@ -30,7 +30,7 @@ from tests.zoo.modalities import test_audio_files, test_image
 BOUNDS = {"float32": 5e-6, "float16": 5e-6, "int16x8": 2e-4, "dynamic_int8": 0.01, "int4": 0.01}
 # Where the outputs are integers themselves, they moved by this number of steps at most.
 STEPS = {"int8": 1, "static_int8": 1, "integer": 1}
-GENERATORS = {"language model": "llama", "translator": "transformer"}
+GENERATORS = {"language model": "gpt", "translator": "transformer"}
 # A patch of 8 pixels has 192 numbers, of which int4 takes blocks of 32.
 PICTURES = dataclasses.replace(
     test_image.CONFIG, max_length=5,
