@@ -5,6 +5,7 @@ Python in it as a process of this machine, which sees this machine's files.
 """
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import os
 import re
@@ -134,7 +135,9 @@ def cache_folder(python: str = PYTHON) -> Path:
     """Returns the folder in which the machine of these versions is kept."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     name = "-".join(f"{short}{version}" for short, version in versions(python).items())
-    return Path(caches) / "keras-transformer" / "arm64" / name
+    # A machine of other cores is another machine.
+    cores = hashlib.sha256(repr(CORES).encode()).hexdigest()[:8]
+    return Path(caches) / "keras-transformer" / "arm64" / f"{name}-{cores}"
 
 
 def find_machine(note: Callable[[str], None], python: str = PYTHON) -> Machine:
