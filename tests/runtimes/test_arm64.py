@@ -109,7 +109,7 @@ def classifiers(package, tmp_path_factory):
     model = random_model(num_segments=1)
     jobs = [
         job(folder, precision, model, calibration(), words(12))
-        for precision in ("float32", "dynamic_int8", "int8")
+        for precision in ("float32", "int8")
     ]
     return jobs, answers(jobs, folder / "here", package)
 

@@ -106,7 +106,7 @@ def test_what_is_counted(counted):
     ("precision", "core"),
     mostly_slow(
         [(precision, core) for precision in PRECISIONS for core in CORES],
-        [("int8", "cortex-a76"), ("dynamic_int8", "cortex-a76")],
+        [("int8", "cortex-a76")],
     ),
 )
 def test_no_more_instructions_than_before(counted, precision, core):

@@ -9,6 +9,7 @@ from keras_transformer.edge.arm64 import machine
 from keras_transformer.edge.arm64.cores import CORES
 from keras_transformer.zoo.errors import InputError, RunError
 from tests.arm64 import emulated
+from tests.slow import mostly_slow
 
 
 def fake(folder, name, script):
@@ -69,7 +70,7 @@ def test_it_is_made_once(tools, monkeypatch):
     assert notes == []
 
 
-@pytest.mark.parametrize("name", ["cortex-a53", "cortex-a715"])
+@pytest.mark.parametrize("name", mostly_slow(CORES, ["cortex-a53"]))
 def test_what_python_sees_of_a_core(name):
     program = "import platform, sys; print(platform.machine(), open('/proc/cpuinfo').read())"
     found = emulated().run(CORES[name], ["-c", program])
