@@ -184,10 +184,9 @@ ROOMS = {
     "zoo.pretrained": Room(
         "layers zoo.chat zoo.checkpoint zoo.checkpoint_config zoo.data zoo.errors zoo.modalities "
         "zoo.models zoo.models.embedded zoo.models.families zoo.outputs "
-        "zoo.pretrained.vocabularies "
-        "zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks zoo.tasks.answering "
-        "zoo.tasks.tagging zoo.tasks.transcription zoo.tokenizers zoo.training.adaptation "
-        "zoo.vocabularies",
+        "zoo.pretrained.vocabularies zoo.prune_vocabulary zoo.recipe zoo.storage zoo.tasks "
+        "zoo.tasks.answering zoo.tasks.tagging zoo.tasks.transcription zoo.tokenizers "
+        "zoo.training.adaptation zoo.vocabularies",
         "huggingface_hub keras ml_dtypes numpy safetensors tensorflow torch",
     ),
     "zoo.named": Room("zoo.errors zoo.models zoo.pretrained zoo.tabular zoo.tasks", "keras"),
@@ -229,6 +228,7 @@ ROOMS = {
     "edge.load": Room(
         "edge.runtime zoo.checkpoint zoo.errors zoo.models zoo.predictor zoo.pretrained"
     ),
+    "edge.arm64": Room("edge.runtime zoo.errors zoo.storage zoo.tabular", "ai_edge_litert numpy"),
     "edge.integers": Room("edge.runtime layers zoo.errors zoo.tokenizers", "numpy tensorflow"),
     "edge.compress": Room(
         "layers zoo.backends zoo.checkpoint zoo.data zoo.distributed zoo.errors zoo.models "

@@ -1,6 +1,7 @@
 """Instructions of one inference on an emulated ARM64 core, by class."""
 
 import dataclasses
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -122,8 +123,8 @@ def count_instructions(
 ) -> Instructions:  # fmt: skip
     """Counts the instructions of one inference of each file on an emulated core, on one thread.
 
-    The counts are the same in each run, and so free of noise; they are not time: how many
-    instructions a core completes at once, and what it waits for, is left out.
+    The counts are the same in each run on one machine, and so free of noise; they are not time: how
+    many instructions a core completes at once, and what it waits for, is left out.
 
     Args:
         files: one or more converted files: paths, bytes, runners, or artifacts of `convert`.
@@ -194,10 +195,16 @@ def invocations(
     Raises:
         RunError: if the model cannot be run there.
     """
-    model, out = plugin.with_name("model.tflite"), plugin.with_name("counts")
-    model.write_bytes(flatbuffer)
+    folder, out = plugin.parent, plugin.with_name("counts")
+    (folder / "model.tflite").write_bytes(flatbuffer)
+    shutil.copyfile(_PROGRAM, folder / _PROGRAM.name)
     out.write_text("")
-    maps = machine.run(core, [str(_PROGRAM), str(model), str(runs)], options=options(plugin, out))
+    # A longer path moves what is beside it in memory, which then takes some dozens of instructions
+    # more or less to copy.
+    maps = machine.run(
+        core, ["-P", _PROGRAM.name, "model.tflite", str(runs)], options=options(plugin, out),
+        folder=folder,
+    )  # fmt: skip
     named, result = Functions(maps), []
     for blocks in read_counts(out, runs):
         # Each class is there, also one that no instruction is of.

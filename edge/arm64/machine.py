@@ -5,6 +5,7 @@ Python in it as a process of this machine, which sees this machine's files.
 """
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import os
 import re
@@ -74,7 +75,7 @@ class Machine:
 
     def run(
         self, core: Core, arguments: Sequence[str], *, options: Sequence[str] = (),
-        path: Sequence[Path] = (),
+        path: Sequence[Path] = (), folder: Path | None = None,
     ) -> str:  # fmt: skip
         """Runs Python there with arguments, and returns what it printed.
 
@@ -82,6 +83,7 @@ class Machine:
             core, options: see `command`.
             arguments: arguments of Python.
             path: see `environment`.
+            folder: folder in which it is run; None for this process' own.
 
         Raises:
             RunError: if it fails.
@@ -89,7 +91,7 @@ class Machine:
         python = str(self._root(core) / "usr/bin" / f"python{self.python}")
         done = subprocess.run(
             self.command(core, [python, *arguments], options=options), env=self.environment(path),
-            capture_output=True, text=True, errors="replace",
+            cwd=folder, capture_output=True, text=True, errors="replace",
         )  # fmt: skip
         if done.returncode:
             raise RunError(f"Python on an emulated {core.name} failed: {_reason(done)}")
@@ -133,7 +135,9 @@ def cache_folder(python: str = PYTHON) -> Path:
     """Returns the folder in which the machine of these versions is kept."""
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     name = "-".join(f"{short}{version}" for short, version in versions(python).items())
-    return Path(caches) / "keras-transformer" / "arm64" / name
+    # A machine of other cores is another machine.
+    cores = hashlib.sha256(repr(CORES).encode()).hexdigest()[:8]
+    return Path(caches) / "keras-transformer" / "arm64" / f"{name}-{cores}"
 
 
 def find_machine(note: Callable[[str], None], python: str = PYTHON) -> Machine:

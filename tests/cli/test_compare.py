@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.models.build import get_weights, set_weights
+from tests.arm64 import emulated
 from tests.cli.calls import call, error_of
 
 
@@ -72,6 +75,31 @@ def test_benchmark_measures_every_file(file):
         assert 0 < entry["median_ms"] <= entry["p90_ms"]
         assert entry["partitions"] >= 1
         assert "GATHER" in entry["outside_ops"]
+
+
+@pytest.mark.slow
+def test_benchmark_counts_instructions_on_arm64(file):
+    emulated()
+    result = call("benchmark", file, "--arm64", "cortex-a76", "--json")
+    assert result.exit_code == 0, result.output
+    counted = json.loads(result.stdout)
+    assert counted["core"] == "cortex-a76"
+    [entry] = counted["files"]
+    assert entry["instructions"] == sum(entry["classes"].values()) > 10_000
+    result = call("benchmark", file, "--arm64", "cortex-a76")
+    assert f"{entry['instructions'] / 1e6:.3f}" in result.stdout
+
+
+def test_benchmark_on_arm64_without_its_programs_or_with_runs(file, monkeypatch):
+    code, message = error_of(call("benchmark", file, "--arm64", "cortex-a76", "--runs", "3"))
+    assert code == 2
+    assert message.startswith("Error: Expected --arm64 without --runs: one run on one thread is ")
+    code, message = error_of(call("benchmark", file, "--arm64", "cortex-a99"))
+    assert code == 2 and "'cortex-a53', 'cortex-a55', 'cortex-a76', 'cortex-a715'" in message
+    monkeypatch.setenv("PATH", "")
+    code, message = error_of(call("benchmark", file, "--arm64", "cortex-a76"))
+    assert code == 2
+    assert "qemu-aarch64 is not installed; on Debian 12, apt-get install qemu-user" in message
 
 
 def test_a_foreign_file_is_refused(tmp_path):

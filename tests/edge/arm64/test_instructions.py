@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -16,6 +17,7 @@ from keras_transformer.edge.precision import PRECISIONS
 from keras_transformer.edge.runtime.packed import pack, unpack
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.storage.temporary import temporary_folder
 from tests.arm64 import emulated
 from tests.edge.models import calibration, random_model
 from tests.slow import mostly_slow
@@ -68,11 +70,13 @@ def counted(machine):
     )
 
 
-def test_each_run_takes_the_same_to_the_digit(counted, machine, tmp_path):
+def test_each_run_takes_the_same_to_the_digit(counted, machine):
     [first] = counted("int8", "cortex-a76").files
-    plugin = compile_plugin(tmp_path)
     flatbuffer, _, _ = unpack(file("int8"))
-    for classes, functions in invocations(machine, CORES["cortex-a76"], plugin, flatbuffer, 3):
+    with temporary_folder() as folder:
+        plugin = compile_plugin(folder)
+        runs = invocations(machine, CORES["cortex-a76"], plugin, flatbuffer, 3)
+    for classes, functions in runs:
         assert (dict(classes), dict(functions.most_common())) == (first.classes, first.functions)
 
 
@@ -102,7 +106,7 @@ def test_what_is_counted(counted):
     ("precision", "core"),
     mostly_slow(
         [(precision, core) for precision in PRECISIONS for core in CORES],
-        [("int8", "cortex-a76"), ("dynamic_int8", "cortex-a76")],
+        [("int8", "cortex-a76")],
     ),
 )
 def test_no_more_instructions_than_before(counted, precision, core):
@@ -133,15 +137,16 @@ def test_an_unknown_core():
     )
 
 
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 def test_functions_by_their_addresses(tmp_path):
     library = compile_plugin(tmp_path)
     maps = f"1000-2000 r--p 0 00:00 1 {library}\n2000-9000 r-xp 1000 00:00 1 {library}\nno line\n"
     named = Functions(maps)
-    # Of another table of the same file, as binutils prints it.
+    # Another program's reading of the same file.
     table = subprocess.run(["nm", library], capture_output=True, text=True, check=True).stdout
     [place] = [
-        int(line.split()[0], 16) for line in table.splitlines() if line.endswith(" written")
+        int(line.split()[0], 16) for line in table.splitlines() if line.endswith(" called")
     ]
-    assert named.at(0x1000 + place) == named.at(0x1004 + place) == "written"
+    assert named.at(0x1000 + place) == named.at(0x1004 + place) == "called"
     assert named.at(0x1000) == "? in count.so"
     assert named.at(0x9000) == "?"

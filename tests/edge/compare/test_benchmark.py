@@ -93,7 +93,8 @@ def test_where_the_system_tells_nothing(files, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "module", ["edge.compare.benchmark", "edge.compare.memory", "cli.benchmark"]
+    "module",
+    ["edge.arm64.instructions", "edge.compare.benchmark", "edge.compare.memory", "cli.benchmark"],
 )
 def test_no_tensorflow_is_loaded(module):
     program = (
