@@ -159,18 +159,18 @@ def _example(description: Mapping[str, Any], files: Mapping[str, bytes]) -> dict
     if _reads_ids(npu):
         lines.append(_TEXT if reads_text else _NUMBERS)
     for name in names:
-        place = f"interpreter.input(MODEL_INPUT_{name.upper()})->data"
+        place = f"model_interpreter.input(MODEL_INPUT_{name.upper()})->data"
         if name == IDS:
             lines.append(f"  memcpy({place}.i32, ids, sizeof(ids));")
         elif name in (MASK, ROWS):
             lines.append(f"  model_{name}(ids, {place}.int8);")
         else:
-            size = f"interpreter.input(MODEL_INPUT_{name.upper()})->bytes"
+            size = f"model_interpreter.input(MODEL_INPUT_{name.upper()})->bytes"
             lines.append(f"  memset({place}.raw, 0, {size}); /* the board's own */")
     fast, arguments = "", "nullptr, 0"
     if npu["fast_bytes"]:
         fast = _FAST.replace("@bytes@", str(npu["fast_bytes"]))
-        arguments = "fast, sizeof(fast)"
+        arguments = "model_fast, sizeof(model_fast)"
     return {
         "include": '#include "model_tokenizer.h"\n' if reads_text else "", "fast": fast,
         "fast_arguments": arguments, "inputs": "\n".join(lines),
@@ -187,5 +187,5 @@ _FAST = """\
 #ifndef MODEL_FAST_SECTION
 #define MODEL_FAST_SECTION
 #endif
-alignas(16) MODEL_FAST_SECTION static uint8_t fast[@bytes@];
+alignas(16) MODEL_FAST_SECTION static uint8_t model_fast[@bytes@];
 """

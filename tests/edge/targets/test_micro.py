@@ -16,6 +16,7 @@ from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.micro.micro import arena_bytes
 from keras_transformer.edge.targets.micro.sources import c_name, c_sources
 from keras_transformer.edge.targets.micro.tokenizing import no_tokenizer, tokenizer_sources
+from keras_transformer.edge.targets.registry import get_target
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.models.build import PAD_ID
 from keras_transformer.zoo.outputs import TAGS
@@ -112,6 +113,18 @@ def test_the_arena_is_what_the_interpreter_needs(bundle):
     with pytest.raises(RuntimeError, match="failed to allocate"):
         runtime.Interpreter.from_bytes(flatbuffer, arena_size=needed - 16)
     assert Runner(bundle).predict(["w1 w2"])[0].label in ("a", "b", "c")
+
+
+def test_an_arena_above_the_limit_is_refused(bundle):
+    flatbuffer, description, _ = unpack(bundle)
+    needed = description["arena_bytes"]
+    assert get_target("micro").open(arena_limit=needed).facts(flatbuffer) == {"arena_bytes": needed}
+    with pytest.raises(InputError) as error:
+        get_target("micro").open(arena_limit=needed - 1).facts(flatbuffer)
+    assert str(error.value) == (
+        f"Expected the arena within arena_limit={needed - 1} bytes, got {needed} bytes; take "
+        "shorter inputs with --lengths, or a model of fewer heads or a smaller width."
+    )
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")

@@ -17,7 +17,7 @@
 #include "tensorflow/lite/schema/schema_generated.h"
 
 /* Of the board: where the NPU's registers are. Those of Arm's Corstone-300 and its FPGA images are
-   here. Its interrupt has to call ethosu_irq_handler(&npu). */
+   here. Its interrupt has to call ethosu_irq_handler(&model_npu). */
 #ifndef MODEL_NPU_BASE
 #define MODEL_NPU_BASE 0x48102000
 #endif
@@ -27,30 +27,30 @@
 #define MODEL_ARENA_SECTION
 #endif
 
-struct ethosu_driver npu;
+struct ethosu_driver model_npu;
 
-alignas(16) MODEL_ARENA_SECTION static uint8_t arena[model_arena_bytes];
+alignas(16) MODEL_ARENA_SECTION static uint8_t model_arena[model_arena_bytes];
 @fast@
 int main() {
-  if (ethosu_init(&npu, reinterpret_cast<void*>(MODEL_NPU_BASE), @fast_arguments@, 1, 1) != 0) {
+  if (ethosu_init(&model_npu, reinterpret_cast<void*>(MODEL_NPU_BASE), @fast_arguments@, 1, 1) != 0) {
     puts("The NPU cannot be set up.");
     return 1;
   }
-  static tflite::MicroMutableOpResolver<model_op_count> resolver;
-  if (!model_register_ops(&resolver)) return 1;
-  static tflite::MicroInterpreter interpreter(
-      tflite::GetModel(@name@), resolver, arena, sizeof(arena));
-  if (interpreter.AllocateTensors() != kTfLiteOk) {
+  static tflite::MicroMutableOpResolver<model_op_count> model_resolver;
+  if (!model_register_ops(&model_resolver)) return 1;
+  static tflite::MicroInterpreter model_interpreter(
+      tflite::GetModel(@name@), model_resolver, model_arena, sizeof(model_arena));
+  if (model_interpreter.AllocateTensors() != kTfLiteOk) {
     puts("The arena is too small.");
     return 1;
   }
 @inputs@
-  if (interpreter.Invoke() != kTfLiteOk) {
+  if (model_interpreter.Invoke() != kTfLiteOk) {
     puts("The NPU cannot run the model.");
     return 1;
   }
   static float outputs[MODEL_OUTPUTS];
-  model_outputs(interpreter.output(MODEL_OUTPUT)->data.int8, outputs);
+  model_outputs(model_interpreter.output(MODEL_OUTPUT)->data.int8, outputs);
   for (int i = 0; i < MODEL_OUTPUTS; ++i) printf("%g\n", static_cast<double>(outputs[i]));
   return 0;
 }

@@ -186,7 +186,7 @@ def test_the_example_compiles(target, options, made, tmp_path):
     main = path.parent / "my_model_main.cpp"
     subprocess.run([compiler, *flags, "-fsyntax-only", "-I", tmp_path, main], check=True)
     text = main.read_text()
-    assert ("sizeof(fast), 1, 1)" in text) == (unpack(path)[1]["npu"]["fast_bytes"] > 0)
+    assert ("sizeof(my_model_fast), 1, 1)" in text) == (unpack(path)[1]["npu"]["fast_bytes"] > 0)
     assert 'my_model_tokenize(text, strlen(text), ids, MY_MODEL_LENGTH);' in text
     ops = (path.parent / "my_model_ops.h").read_text()
     assert "resolver->AddEthosU() == kTfLiteOk" in ops
