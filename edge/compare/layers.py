@@ -5,6 +5,7 @@ outputs of each layer. A difference propagates through all later layers, so each
 second time with the file's own values as its input: the difference that remains is its own.
 """
 
+import contextlib
 import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from keras_transformer.edge.runtime.head_runner import HeadRunner
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.tflite.head_signatures import of_head
+from keras_transformer.reading import whole_outputs
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError, RunError
 from keras_transformer.zoo.layer_names import prefix_of
@@ -259,7 +261,9 @@ def explain(
         return tensor.values.reshape(values.shape)
 
     rows = {name: rows[:ROWS] for name, rows in columns.items()}
-    both.run(rows, partial(meet, True), partial(meet, False))
+    alone = runner.description.get("read_alone", False)
+    with contextlib.nullcontext() if alone else whole_outputs():
+        both.run(rows, partial(meet, True), partial(meet, False))
     return list(found.values())
 
 

@@ -32,6 +32,7 @@ from keras_transformer.edge.targets.writer import Writer
 from keras_transformer.edge.tflite.compact import compact
 from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.schema import output_step
+from keras_transformer.reading import are_whole
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.several import PLUS
@@ -168,6 +169,8 @@ class FlatbufferWriter(Writer):
             "columns": checkpoint.columns,
             "output_step": None if checkpoint.head_names else output_step(flatbuffer),
             "layers": layers,
+            # Files of earlier versions compute outputs that nothing reads, too.
+            "read_alone": not are_whole(),
             **simulated,
             "metrics": _plain(checkpoint.metrics),
             "provenance": provenance(checkpoint),

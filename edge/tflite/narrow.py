@@ -208,7 +208,7 @@ class _Narrowing:
         tensor.type, tensor.buffer = getattr(schema.TensorType, kind), buffer
         quantization = schema.QuantizationParametersT()
         quantization.quantizedDimension = 0
-        if kind == "INT8" or self.stored.block is None:
+        if kind == "INT8":
             quantization.scale = scale.astype(np.float32)
             quantization.zeroPoint = np.zeros(scale.size, np.int64)
         else:

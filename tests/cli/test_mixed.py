@@ -132,6 +132,10 @@ MIXED = ("--precision", "mixed")
             "Expected --data only with --precision mixed, got --precision int8.",
         ),
         (
+            ["--precision", "int8:auto"],
+            "Expected --calibration FILE with --precision int8:auto, got none.",
+        ),
+        (
             ["--max-drop", "1"],
             "Expected --max-drop only with --precision mixed, got no --precision.",
         ),

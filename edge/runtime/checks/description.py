@@ -101,6 +101,7 @@ _OPTIONAL: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "recipe": ("text", _is_text),
     "arena_bytes": ("an integer that is not negative or null", _or_none(_is_count)),
     "layers": ("places by name and signature", _are_places),
+    "read_alone": ("true or false", _is_flag),
     "about": ("an object of text", _by_name(_is_text)),
     "metrics": ("an object of numbers, text or null", _by_name(
         lambda value: value is None or _is_text(value) or _is_flag(value) or _is_number(value)

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_transformer.edge.compare.layers import explain
 from keras_transformer.edge.compare.probes import model_outputs, probe_inputs
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.tflite.schema import op_name
+from keras_transformer.reading import whole_outputs
 from keras_transformer.zoo.models.heads import Head, Heads
 from keras_transformer.zoo.models.pooling import reads_first
 from tests.edge.models import LENGTH, calibration, random_model
@@ -74,3 +76,16 @@ def test_what_reads_the_first_position_alone(kinds, pooling, found):
     }  # fmt: skip
     head = next(iter(heads.values()), None) if len(heads) < 2 else Heads(heads=heads)
     assert reads_first(config, head) == found
+
+
+def test_layers_of_a_file_with_all_outputs(tmp_path):
+    """As an earlier version wrote it: without the entry of the description, and with all rows."""
+    trained, path = random_model(), tmp_path / "model.tflite"
+    with whole_outputs():
+        path.write_bytes(bytes(convert(trained, "float32")))
+    runner = Runner(path)
+    assert products(unpack(path)[0]) == of_block(LENGTH) + D * D + D * LABELS
+    assert runner.description.pop("read_alone") is False
+    found = explain(trained, runner, probe_inputs(trained, LENGTH))
+    assert {one.layer for one in found} >= {"encoder/block_0/feed_forward/norm_point"}
+    assert all(one.own <= one.limit for one in found)
