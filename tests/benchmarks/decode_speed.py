@@ -115,8 +115,9 @@ def main(files: tuple[Path, ...], gguf: tuple[Path, ...], rounds: int, core: int
             ratio = statistics.median(
                 one / other for one, other in zip(seconds[first, kind], taken, strict=True)
             )
-            click.echo(f"{said:12} {name:32} {count / statistics.median(taken):7.1f} tokens a second of the processor, "
-                       f"best {count / min(taken):7.1f}, {ratio:5.2f} times {first}")  # fmt: skip
+            rate, best = count / statistics.median(taken), count / min(taken)
+            click.echo(f"{said:12} {name:32} {rate:7.1f} tokens a second of the processor, "
+                       f"best {best:7.1f}, {ratio:5.2f} times {first}")  # fmt: skip
 
 
 if __name__ == "__main__":
