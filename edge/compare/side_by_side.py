@@ -24,7 +24,7 @@ from keras_transformer.edge.runtime.names import (
 from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.inside import Computed, Inside
 from keras_transformer.embeddings import TokenEmbedding
-from keras_transformer.quantization import KernelLayer, QuantPoint
+from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.layer_names import without_prefix
 from keras_transformer.zoo.models.build import all_layers
@@ -80,7 +80,7 @@ class SideBySide:
 
     def run(self, columns: Mapping[str, Sequence[np.ndarray]], *meetings: Meet) -> None:
         """Runs rows, cut to the length, in the file once and in Keras once for each meeting."""
-        with _rounded_once(self._model):
+        with _rounded_tables(self._model):
             self._run(columns, meetings)
 
     def _run(self, columns, meetings):
@@ -153,10 +153,13 @@ class SideBySide:
 
 
 @contextlib.contextmanager
-def _rounded_once(model: keras.Model) -> Iterator[None]:
-    """Rounds kernels and tables once for all calls in the context, which takes longer than them."""
+def _rounded_tables(model: keras.Model) -> Iterator[None]:
+    """Rounds tables once for all calls in the context: a large one's steps between take the most.
+
+    Kernels are rounded in each call: together they take the memory of the model once more.
+    """
     with contextlib.ExitStack() as stack:
         for layer in all_layers(model):
-            if isinstance(layer, KernelLayer | TokenEmbedding):
+            if isinstance(layer, TokenEmbedding):
                 stack.enter_context(layer.rounded_once())
         yield

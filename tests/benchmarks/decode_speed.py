@@ -2,11 +2,12 @@
 
     python tests/benchmarks/decode_speed.py llama_128/*.tflite --gguf llama-Q8_0.gguf
 
-All have one thread and the same core and take turns, each from a prompt of 8 tokens to the length
-of the first file's caches, which is llama.cpp's context too. `llama_shape.py` writes files of the
-same random weights. Times are those of the processor, so that a shared machine's other work counts
-little: of the steps, of our files also of `Runner`'s whole loop, and of llama.cpp of a request less
-one for a single token. Needs `xllamacpp`, llama.cpp's server in wheels.
+All have one thread and the same core and take turns, each with as many tokens after a prompt.
+`llama_shape.py` writes files of the same random weights. A step of our files takes the same time
+at each position of their caches, one of llama.cpp is in proportion to those that are filled. Times
+are those of the processor, so that a shared machine's other work counts little: of the steps, with
+`--loop` of our files also of `Runner`'s whole loop, and of llama.cpp of a request less one for a
+single token. Needs `xllamacpp`, llama.cpp's server in wheels.
 """
 
 import os
@@ -18,20 +19,18 @@ from pathlib import Path
 import click
 import numpy as np
 
-PROMPT = 8
 # A side: its steps from a prompt, and its whole loop, if it has one; seconds and tokens of each.
 Run = Callable[[], tuple[float, list[int]]]
 Side = tuple[Run, Run | None]
 
 
-def ours(path: Path, prompt: np.ndarray, count: int) -> tuple[Side, int]:
-    """A file of ours and the length of its caches."""
+def ours(path: Path, prompt: np.ndarray, count: int) -> Side:
+    """A file of ours."""
     from keras_transformer.edge.runtime.runner import Runner
     from keras_transformer.zoo.generation.decoding import Decoding
     from keras_transformer.zoo.generation.loop import generate
 
     steps = Runner(path, threads=1).steps
-    count = count or steps.cache_length - PROMPT
 
     def alone():
         cache, token, made = steps.prefill(prompt[None, :-1]), prompt[-1], []
@@ -49,15 +48,15 @@ def ours(path: Path, prompt: np.ndarray, count: int) -> tuple[Side, int]:
         made = generate(steps, cache, prompt[-1:], decoding, stop_ids=())
         return time.process_time() - start, list(made[0].ids)
 
-    return (alone, loop), count
+    return alone, loop
 
 
 def theirs(path: Path, prompt: np.ndarray, count: int) -> Side:
-    """A file of llama.cpp, by its own clock of the steps."""
+    """A file of llama.cpp."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path, params.n_ctx, params.n_parallel = str(path), PROMPT + count, 1
+    params.model.path, params.n_ctx, params.n_parallel = str(path), len(prompt) + count, 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.warmup = False
     server = xllamacpp.Server(params)
@@ -84,17 +83,24 @@ def theirs(path: Path, prompt: np.ndarray, count: int) -> Side:
 @click.command(help=__doc__)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--gguf", multiple=True, type=click.Path(path_type=Path), help="May be repeated.")
+@click.option("--prompt", default=8, show_default=True, help="Tokens of the prompt.")
+@click.option("--tokens", "count", default=120, show_default=True, help="Tokens after it.")
+@click.option("--loop", is_flag=True, help="Also the whole loop of our files.")
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--core", default=0, show_default=True)
-def main(files: tuple[Path, ...], gguf: tuple[Path, ...], rounds: int, core: int) -> None:
+def main(
+    files: tuple[Path, ...], gguf: tuple[Path, ...], prompt: int, count: int, loop: bool,
+    rounds: int, core: int,
+) -> None:  # fmt: skip
     os.sched_setaffinity(0, {core})
-    prompt = np.random.default_rng(0).integers(1000, 40000, PROMPT).astype(np.int32)
-    sides, count = {}, 0
+    ids = np.random.default_rng(0).integers(1000, 40000, prompt).astype(np.int32)
+    sides: dict[str, Side] = {}
     for path in files:
-        sides[path.name], count = ours(path, prompt, count)
+        alone, whole = ours(path, ids, count)
+        sides[path.name] = alone, whole if loop else None
     for path in gguf:
-        sides[path.name] = theirs(path, prompt, count)
-    click.echo(f"{count} tokens after {PROMPT}")
+        sides[path.name] = theirs(path, ids, count)
+    click.echo(f"{count} tokens after {prompt}")
     seconds = {(name, kind): [] for name in sides for kind in range(2)}
     for measured in range(-1, rounds):
         for name, side in sides.items():
@@ -115,8 +121,9 @@ def main(files: tuple[Path, ...], gguf: tuple[Path, ...], rounds: int, core: int
             ratio = statistics.median(
                 one / other for one, other in zip(seconds[first, kind], taken, strict=True)
             )
-            click.echo(f"{said:12} {name:32} {count / statistics.median(taken):7.1f} tokens a second of the processor, "
-                       f"best {count / min(taken):7.1f}, {ratio:5.2f} times {first}")  # fmt: skip
+            rate, best = count / statistics.median(taken), count / min(taken)
+            click.echo(f"{said:12} {name:32} {rate:7.1f} tokens a second of the processor, "
+                       f"best {best:7.1f}, {ratio:5.2f} times {first}")  # fmt: skip
 
 
 if __name__ == "__main__":

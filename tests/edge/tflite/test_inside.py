@@ -44,3 +44,7 @@ def test_a_tensor_of_an_earlier_piece_moves_nothing(flatbuffer, monkeypatch):
     before = list(parts)
     parts.reached([before[0], before[-1]])
     assert list(parts) == before
+    # Those of a size are found among all pieces that are here.
+    for size in {tensor.values.size for tensor in parts.values()} | {10**9}:
+        found = [place for place, _ in parts.of_size(size)]
+        assert found == [place for place in before if parts[place].values.size == size]
