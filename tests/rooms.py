@@ -264,9 +264,10 @@ ROOMS = {
     ),
     "edge.targets": Room(
         "edge.compare edge.convert edge.graphs edge.precision edge.publish edge.quantize "
-        "edge.runtime edge.tflite zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.head_view "
-        "zoo.modalities zoo.models zoo.numerals zoo.outputs zoo.pretrained zoo.progress "
-        "zoo.prune_vocabulary zoo.scope zoo.storage zoo.tokenizers zoo.tokenizers.normalizers",
+        "edge.runtime edge.tflite layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
+        "zoo.head_view zoo.modalities zoo.models zoo.numerals zoo.outputs zoo.pretrained "
+        "zoo.progress zoo.prune_vocabulary zoo.scope zoo.storage zoo.tokenizers "
+        "zoo.tokenizers.normalizers",
         "ai_edge_litert flatbuffers keras numpy tensorflow tensorflow_text tflite_micro",
     ),
     "edge.targets.exported": Room(
@@ -289,8 +290,7 @@ ROOMS = {
     "edge.targets.micro": Room(
         "edge.convert edge.runtime edge.targets edge.tflite zoo.checkpoint zoo.data zoo.errors "
         "zoo.modalities zoo.outputs zoo.storage zoo.streaming zoo.tokenizers "
-        "zoo.tokenizers.normalizers",
-        "ai_edge_litert numpy tflite_micro",
+        "zoo.tokenizers.normalizers", "ai_edge_litert numpy tflite_micro",
     ),
     "edge.targets.ethos": Room(
         "edge.compare edge.convert edge.runtime edge.targets edge.targets.micro edge.tflite "
@@ -299,8 +299,8 @@ ROOMS = {
     "edge.choose": Room(
         "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
         "edge.targets layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.models zoo.pretrained zoo.progress zoo.recipe zoo.storage zoo.tabular zoo.training",
-        "keras matplotlib",
+        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.storage "
+        "zoo.tabular zoo.training", "keras matplotlib",
     ),
     "edge.diagnose": Room(
         "edge.choose zoo.data zoo.errors zoo.evaluation zoo.outputs zoo.predictor zoo.storage "
