@@ -38,7 +38,7 @@ from keras_transformer.edge.runtime.names import (
     signature_name,
 )
 from keras_transformer.masks import IMPERCEPTIBLE
-from keras_transformer.reading import outputs_read_alone
+from keras_transformer.reading import are_whole, outputs_read_alone
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.tasks.multi_task.learner import head_models
 
@@ -141,6 +141,11 @@ def static_function(
             return call(tensors)
 
     return tf.function(alone, input_signature=[specs], autograph=False)
+
+
+def reads_alone() -> bool:
+    """Whether the functions leave out an encoder's outputs that nothing reads."""
+    return not are_whole()
 
 
 def probabilities(logits, temperature=1.0):

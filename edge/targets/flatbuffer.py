@@ -21,7 +21,7 @@ from keras_transformer.edge.convert.convert import (
 )
 from keras_transformer.edge.convert.provenance import provenance
 from keras_transformer.edge.graphs.front_end import front_end_files
-from keras_transformer.edge.graphs.static import make_signatures
+from keras_transformer.edge.graphs.static import make_signatures, reads_alone
 from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.publish.model_card import origin_of
 from keras_transformer.edge.runtime.names import LOGITS, PROBABILITIES
@@ -32,7 +32,6 @@ from keras_transformer.edge.targets.writer import Writer
 from keras_transformer.edge.tflite.compact import compact
 from keras_transformer.edge.tflite.freed import release_freed_memory
 from keras_transformer.edge.tflite.schema import output_step
-from keras_transformer.reading import are_whole
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.several import PLUS
@@ -170,7 +169,7 @@ class FlatbufferWriter(Writer):
             "output_step": None if checkpoint.head_names else output_step(flatbuffer),
             "layers": layers,
             # Files of earlier versions compute outputs that nothing reads, too.
-            "read_alone": not are_whole(),
+            "read_alone": reads_alone(),
             **simulated,
             "metrics": _plain(checkpoint.metrics),
             "provenance": provenance(checkpoint),
