@@ -97,6 +97,11 @@ class EthosU(Micro):
                 f"Expected a model that reads rows of one kind for the target {self.name}, got "
                 f"one of {checkpoint.modality.name}."
             )
+        if self.host_lookup and checkpoint.modality.text is not checkpoint.modality:
+            return (
+                "Expected host_lookup only for a model of texts, which looks up ids, got one of "
+                f"{checkpoint.modality.rows}."
+            )
         return super().loads(checkpoint)
 
     def write(self, request: Request) -> Artifact:

@@ -5,6 +5,7 @@ import dataclasses
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -228,6 +229,15 @@ def test_a_graph_that_computes_otherwise_is_seen(graph):
     )
     with pytest.raises(RunError, match="got a difference of "):
         check_same(graph, prepared, turned, {"ids": ids})
+
+
+def test_no_rows_are_looked_up_where_there_are_no_ids(graph):
+    prepared, _ = prepare(graph, host_lookup=True)
+    with pytest.raises(InputError, match="looks up one row for each id, got 0 look-ups by id"):
+        prepare(prepared, host_lookup=True)
+    images = SimpleNamespace(name="image", rows="images", text=None)
+    reason = writer(host_lookup=True).loads(SimpleNamespace(head_names=(), modality=images))
+    assert reason.endswith("only for a model of texts, which looks up ids, got one of images.")
 
 
 def test_a_graph_that_the_compiler_rejects(graph):
