@@ -43,14 +43,12 @@ from keras_transformer.positions import (
     RelativePositionBias as RelativePositionBias,
 )
 from keras_transformer.positions import (
-    RotaryEmbedding as RotaryEmbedding,
-)
-from keras_transformer.positions import (
     SinusoidalPositionalEncoding as SinusoidalPositionalEncoding,
 )
 from keras_transformer.quantization import Projection as Projection
 from keras_transformer.quantization import QuantPoint as QuantPoint
 from keras_transformer.residual import Residual as Residual
+from keras_transformer.rotary import RotaryEmbedding as RotaryEmbedding
 from keras_transformer.stacks import Decoder as Decoder
 from keras_transformer.stacks import Encoder as Encoder
 from keras_transformer.zoo.answering.answers import Answer as Answer

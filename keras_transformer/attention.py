@@ -127,8 +127,8 @@ class MultiHeadAttention(QuantizedLayer):
             self.unnormalized_key_point = point("unnormalized_key_point")
             self.query_norm, self.key_norm = (
                 RMSNorm(
-                    epsilon=self.qk_norm, factor=factor, bits=self.bits, dtype=self.dtype_policy,
-                    name=name,
+                    epsilon=self.qk_norm, factor=factor, reads_projection=True, bits=self.bits,
+                    dtype=self.dtype_policy, name=name,
                 )
                 for name, factor in (("query_norm", scale), ("key_norm", 1.0))
             )  # fmt: skip

@@ -73,17 +73,20 @@ class _Norm(QuantizedLayer):
     def _divided_by_root(self, x, training):
         """`x / sqrt(mean(x**2))` in stored integers."""
         stored = partial(self._stored, training=training)
-        square = stored("square", self._squared(x))
-        mean_square = stored("mean_square", ops.mean(square, axis=-1, keepdims=True))
-        if self.reads_projection:
-            mean_square = ops.squeeze(mean_square, 0)
+        mean = ops.mean(self._squared(x, training), axis=-1, keepdims=True)
+        mean_square = stored("mean_square", mean)
         inverse = stored("inverse", self._root_of_stored(mean_square))
         return stored("normal", x * inverse)
 
-    def _squared(self, x):
+    def _squared(self, x, training):
+        if not self.reads_projection:
+            return self._stored("square", x * x, training)
         # The converter would square a projection's outputs before it stores them; it does not know
         # them in another shape.
-        return ops.expand_dims(x, 0) * x if self.reads_projection else x * x
+        shape = ops.shape(x)
+        rows = ops.reshape(x, (*shape[:2], -1))
+        square = self._stored("square", ops.expand_dims(rows, 0) * rows, training)
+        return ops.reshape(square, shape)
 
     def _root_of_stored(self, mean_square):
         root, point = _inverse_root(mean_square), self.points["inverse"]

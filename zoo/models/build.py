@@ -14,6 +14,7 @@ from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.layer_names import prefix_of, prefix_of_kind
 from keras_transformer.zoo.modalities.text import PAD_ID
 from keras_transformer.zoo.models.config import TransformerConfig
+from keras_transformer.zoo.models.config_checks import check_integers
 from keras_transformer.zoo.models.fused_config import (
     FUSED,
     Combination,
@@ -85,6 +86,8 @@ def build(
 
 def _check(config: TransformerConfig, head: Head | None, widths: Mapping[str, int | None]) -> None:
     """Raises InputError if a config's model cannot have the head or be computed in the widths."""
+    if widths["inner_bits"] is not None:
+        check_integers(config)
     if config.pooler == "gelu" and (widths["activation_bits"] or 0) > 8:
         raise InputError(
             "Expected a pooler other than gelu, which the converter does not store in more than "

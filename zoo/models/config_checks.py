@@ -125,3 +125,21 @@ def check_together(config: Any) -> None:
                 raise InputError(
                     f"Expected {name}={value!r} only with {condition}, got {other}={found!r}."
                 )
+
+
+def check_integers(config: Any) -> None:
+    """Raises InputError if the converter cannot store a config's model in integers alone.
+
+    Of one looked-up token it would compute the difference from its mean in floats.
+    """
+    begins_with_difference = (
+        config.pre_norm and config.first_norm and config.norm == "layer_norm"
+        and not (config.has_embedding_norm or config.scale_embeddings)
+    )
+    is_stepwise = config.architecture != "encoder"
+    if is_stepwise and begins_with_difference and config.positions not in ADDED_POSITIONS:
+        raise InputError(
+            f"Expected positions to be {' or '.join(ADDED_POSITIONS)}, or norm=rms_norm, or "
+            "embedding_norm, in a generating model of integers only whose first layer is a "
+            f"layer norm, got positions={config.positions!r}."
+        )

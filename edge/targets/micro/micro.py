@@ -107,7 +107,8 @@ class Micro(FlatbufferWriter):
         if checkpoint.task.generates:
             return (
                 f"Expected a model of whole texts for the target {self.name}, got "
-                f"{checkpoint.task.name}."
+                f"{checkpoint.task.name}, whose file has a signature for each kind of step, of "
+                "which TensorFlow Lite Micro runs the first alone; convert for the target plain."
             )
         if isinstance(checkpoint.modality, Audio):
             # What the C code decides, see `listening`.

@@ -108,7 +108,8 @@ def test_encoders(settings):
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "changes"), [
     ("gpt", {}), ("gpt", {"tied_head": False, "activation": "silu"}),
-    *((kind, {}) for kind in ("llama", "alibi", "gemma", "pythia", "t5", "bart")),
+    ("pythia", {"norm": "rms_norm"}),
+    *((kind, {}) for kind in ("llama", "alibi", "gemma", "t5", "bart")),
 ])  # fmt: skip
 def test_generators(kind, changes):
     trained = generators.generator(kind, **changes)

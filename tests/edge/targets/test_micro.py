@@ -47,8 +47,17 @@ ARENA = 64 * 1024
             {"pooling": "first", "positions": "sinusoidal", "activation": "hard_silu"},
             marks=pytest.mark.slow,
         ),
+        pytest.param({"positions": "alibi"}, marks=pytest.mark.slow),
+        pytest.param({"position_bias": "t5", "window": 4}, marks=pytest.mark.slow),
+        {"positions": "rotary", "num_segments": 0},
+        pytest.param(
+            {
+                "positions": "rotary", "rotary_fraction": 0.5, "qk_norm": True, "gated": True,
+                "sandwich_norms": True, "norm": "rms_norm", "pre_norm": True, "window": 4,
+            }, marks=pytest.mark.slow,
+        ),
     ],
-    ids=["mean", "max", "first"],
+    ids=["mean", "max", "first", "alibi", "t5", "rotary", "gemma"],
 )  # fmt: skip
 def test_a_file_of_integers_runs_on_a_microcontroller(settings, tmp_path):
     path = tmp_path / "model.tflite"

@@ -171,6 +171,14 @@ def test_integers_store_a_look_up_once(positions):
     assert ("embedding_point/range_min" in paths) == (positions == "learned")
 
 
+def test_a_look_up_before_a_layer_norm_is_refused_in_integers():
+    changes = {"positions": "rotary", "pre_norm": True}
+    with pytest.raises(InputError, match="or norm=rms_norm, .*, got positions='rotary'"):
+        build(tiny.config("decoder", **changes), bits=INTEGERS)
+    build(tiny.config("decoder", norm="rms_norm", **changes), bits=INTEGERS)
+    build(tiny.config(**changes), tiny.TASK, bits=INTEGERS)
+
+
 def test_a_gelu_of_more_than_8_bits_is_refused():
     with pytest.raises(InputError, match="a pooler other than gelu, .*, got activation_bits=16"):
         build(
