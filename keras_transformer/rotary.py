@@ -47,8 +47,7 @@ class RotaryEmbedding(QuantizedLayer):
         max_wavelength: base of the geometric series of wavelengths, theta.
         scaling: Llama 3's slowing of long waves, the arguments of `slowed`; None for none.
         fraction: share of the K columns that is rotated, the first ones (GPT-NeoX).
-        bits: `inner_bits` is the width of the sines, the cosines and the products, or
-            `activation_bits` of more than 8, between which nothing is float.
+        bits: `inner_bits` is the width of the sines, the cosines and the products.
     """
 
     def __init__(
@@ -59,14 +58,10 @@ class RotaryEmbedding(QuantizedLayer):
         self.scaling = scaling
         self.fraction = fraction
 
-    @property
-    def _stored_bits(self):
-        return self.activation_bits if (self.activation_bits or 0) > 8 else self.inner_bits
-
     def build(self, input_shape):
         # Ranges that are no weights would be constants, and the converter would compute and store
         # rounded tables in steps of their own.
-        bits = self._stored_bits
+        bits = self.inner_bits
         self.cosine_point = self._point("cosine_point", bits, symmetric=True)
         self.sine_point = self._point("sine_point", bits, symmetric=True)
         self.kept_point = self._point("kept_point", bits)
@@ -92,7 +87,7 @@ class RotaryEmbedding(QuantizedLayer):
         frequency = self.max_wavelength ** (-np.arange(half, dtype="float32") / half)
         if self.scaling:
             frequency = slowed(frequency, **self.scaling)
-        if self._stored_bits is not None:
+        if self.inner_bits is not None:
             return self._of_integers(inputs, frequency, start, axis, room, training)
         # The left half of a pair turns by the negative sine.
         frequency = np.concatenate([-frequency, frequency]).astype("float32")

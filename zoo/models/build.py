@@ -93,6 +93,11 @@ def _check(config: TransformerConfig, head: Head | None, widths: Mapping[str, in
             "Expected a pooler other than gelu, which the converter does not store in more than "
             f"8 bits, got activation_bits={widths['activation_bits']}."
         )
+    if (widths["activation_bits"] or 0) > 8 and config.positions == "rotary":
+        raise InputError(
+            "Expected positions other than rotary, which the converter does not store in more than "
+            f"8 bits, got activation_bits={widths['activation_bits']}."
+        )
     if head is not None:
         head.check(config.architecture)
 
