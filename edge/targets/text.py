@@ -19,6 +19,7 @@ from keras_transformer.edge.runtime.names import LOGITS, PREDICT, PROBABILITIES,
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.flatbuffer import FlatbufferWriter, temperature_of
 from keras_transformer.edge.targets.normalizer_model import normalizer_model
+from keras_transformer.reading import outputs_read_alone
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
 from keras_transformer.zoo.outputs import CLASSES
@@ -77,7 +78,8 @@ class TextGraph(FlatbufferWriter):
 
         def predict(inputs):
             ids = encode(inputs[TEXTS])
-            outputs = model({"ids": ids}, training=False)
+            with outputs_read_alone():
+                outputs = model({"ids": ids}, training=False)
             if gives == PROBABILITIES:
                 outputs = probabilities(outputs, temperature_of(checkpoint))
             return {gives: outputs, "ids": ids}
