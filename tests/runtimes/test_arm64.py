@@ -88,8 +88,8 @@ def compare(jobs, found, expected, *, generates=False):
         same = np.array(texts) == np.array(other_texts)
         assert len(same) == len(rows)
         if generates and precision == "integer":
-            # With random weights two tokens may have the same integer, or a step between them, which
-            # decides all that is written after it.
+            # With random weights two tokens may be a step apart or none, which decides all that is
+            # written after it.
             assert same.mean() >= 0.6
             outputs, others = outputs[same], others[same]
         else:
