@@ -70,7 +70,9 @@ def model_of(kind):
         config, Classification(), train=rows(96), validation=rows(32, 1), epochs=3,
         learning_rate=3e-3, batch_tokens=240,
     )  # fmt: skip
-    return trained, rows(96), rows(8, 2)[0]
+    # Of the model's own size: Pillow, which resizes others, is no part of the device's package.
+    [encoded] = trained.encode(rows(8, 2)[0]).columns.values()
+    return trained, rows(96), list(encoded)
 
 
 def job(folder, precision, model, data, rows):
@@ -80,19 +82,27 @@ def job(folder, precision, model, data, rows):
     return path, rows
 
 
-def compare(jobs, found, expected):
+def compare(jobs, found, expected, *, generates=False):
     for (path, rows), (outputs, texts), (others, other_texts) in zip(
         jobs, found, expected, strict=True
     ):
         precision = path.stem
-        assert texts == other_texts, precision
-        assert len(texts) == len(rows)
-        step = output_step(unpack(path)[0])
+        same = np.array(texts) == np.array(other_texts)
+        assert len(same) == len(rows)
+        if generates and precision == "integer":
+            # With random weights two tokens may be a step apart or none, which decides all that is
+            # written after it.
+            assert same.mean() >= 0.6
+            outputs, others = outputs[same], others[same]
+        else:
+            assert same.all(), precision
+        step = None if generates else output_step(unpack(path)[0])
         if precision in STEPS and step is not None:
             # Half a step more, for the float that a step is.
             bound = (STEPS[precision] + 0.5) * step
         else:
-            bound = BOUNDS.get(precision, 0.01) * np.ptp(others)
+            # A text's log probability adds up the steps of its tokens.
+            bound = BOUNDS.get(precision, 0.02 if generates else 0.01) * np.ptp(others)
         np.testing.assert_allclose(outputs, others, rtol=0, atol=bound, err_msg=precision)
 
 
@@ -140,7 +150,7 @@ def of_every_kind(package, tmp_path_factory):
 def test_every_kind_in_every_precision(kind, core, of_every_kind, package, tmp_path):
     jobs, expected = of_every_kind(kind)
     found = answers(jobs, tmp_path / core, package, machine=emulated(), core=core)
-    compare(jobs, found, expected)
+    compare(jobs, found, expected, generates=kind in GENERATORS)
 
 
 @pytest.mark.slow
