@@ -197,6 +197,9 @@ def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
             f"Expected a precision that the target {writer.name} can run, which are "
             f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
         )
+    reason = writer.refuses(spec)
+    if reason is not None:
+        raise InputError(reason)
 
 
 def _without_heads(writer: Writer, checkpoint: Checkpoint) -> str:

@@ -91,6 +91,12 @@ TARGETS = {
             precisions=tuple(name for name in PRECISIONS if name != "integer"),
             packages=("litert_lm_builder",), extra="litertlm",
             help="LiteRT-LM, a decoder with its tokenizer in one file",
+            options=(
+                Option(
+                    name="slow_on_arm", type=bool,
+                    help="Write a precision that is slow on ARM phones, int16x8.",
+                ),
+            ),
         ),
     )
 }  # fmt: skip

@@ -4,6 +4,7 @@ import abc
 from pathlib import Path
 
 from keras_transformer.edge.convert.convert import Request
+from keras_transformer.edge.precision import Precision
 from keras_transformer.edge.publish.model_card import card_beside
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.target import About, Target
@@ -34,6 +35,10 @@ class Writer(abc.ABC):
     @abc.abstractmethod
     def loads(self, checkpoint: Checkpoint) -> str | None:
         """Returns the reason why the host cannot load a checkpoint, or None if it can."""
+
+    def refuses(self, precision: Precision) -> str | None:
+        """Returns the reason why a precision that the host runs has to be asked for, or None."""
+        return None
 
     @abc.abstractmethod
     def write(self, request: Request) -> Artifact:

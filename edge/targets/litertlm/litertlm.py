@@ -16,6 +16,7 @@ from keras_transformer.edge.targets.litertlm.lm_parity import check_continued
 from keras_transformer.edge.targets.litertlm.lm_replay import MODEL
 from keras_transformer.edge.targets.litertlm.lm_signatures import make_lm_signatures
 from keras_transformer.edge.targets.litertlm.lm_steps import LmSteps
+from keras_transformer.edge.targets.target import About, Target
 from keras_transformer.edge.tflite.schema import output_step
 from keras_transformer.zoo.chat.chat import Chat
 from keras_transformer.zoo.checkpoint import Checkpoint
@@ -39,10 +40,19 @@ with litert_lm.Engine("{file}") as engine:
 
 
 class LiteRtLm(FlatbufferWriter):
-    """Writer of the target `litertlm`: decoders with a SentencePiece tokenizer."""
+    """Writer of the target `litertlm`: decoders with a SentencePiece tokenizer.
+
+    Args:
+        target, about: see `Writer`.
+        slow_on_arm: whether precisions are written that are slow on phones.
+    """
 
     knows_layers = False
     artifact = Artifact
+
+    def __init__(self, target: Target, about: About, *, slow_on_arm: bool = False):
+        super().__init__(target, about)
+        self.slow_on_arm = slow_on_arm
 
     def loads(self, checkpoint: Checkpoint) -> str | None:
         """Rejects all but decoders with a SentencePiece tokenizer of equal vocabulary size."""
@@ -67,6 +77,15 @@ class LiteRtLm(FlatbufferWriter):
                 f"got one of {tokenizer.vocab_size}."
             )
         return None
+
+    def refuses(self, precision: Precision) -> str | None:
+        """Returns a reason for what is slow on phones, which are the hosts of this target."""
+        if not precision.caution or self.slow_on_arm:
+            return None
+        return (
+            f"Expected another precision for the target {self.name}, whose hosts are phones, or "
+            f"--slow-on-arm, got precision={precision.name}: {precision.caution}"
+        )
 
     def write(self, request: Request) -> Artifact:
         """Returns `model.litertlm`.

@@ -109,6 +109,11 @@ def test_a_float_checkpoint_is_calibrated(without_runtime):
             "dynamic_int8, int8, static_int8, int16x8, int4; got precision=integer.",
         ),
         (
+            writer, "int16x8",
+            "Expected another precision for the target litertlm, whose hosts are phones, or "
+            f"--slow-on-arm, got precision=int16x8: {PRECISIONS['int16x8'].caution}",
+        ),
+        (
             writer, "int8",
             "Expected calibration data to convert a float checkpoint to int8; give "
             "--calibration FILE, or train it on with keras-transformer quantize first.",
@@ -125,6 +130,11 @@ def test_what_litert_lm_does_not_run(trained, precision, sentence, without_runti
     with pytest.raises(InputError) as error:
         convert(trained(), precision, target="litertlm")
     assert str(error.value) == sentence
+
+
+def test_what_is_slow_on_phones_is_written_if_asked_for(without_runtime):
+    with pytest.raises(InputError, match="Expected calibration data to convert a float checkpoint"):
+        convert(writer(), "int16x8", target="litertlm", slow_on_arm=True)
 
 
 @pytest.mark.slow
