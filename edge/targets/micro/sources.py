@@ -13,6 +13,8 @@ from keras_transformer.zoo.data.labels import read_labels
 from keras_transformer.zoo.errors import InputError
 
 _BYTES_PER_LINE = 16
+_FILES = ".h", ".c", "_ops.h"
+_FILES_OF_SOME = "_tokenizer.h", "_tokenizer.c", "_listen.h", "_listen.c"
 # Ops whose method of MicroMutableOpResolver is not their name in camel case.
 _METHODS = {"BATCH_MATMUL": "BatchMatMul", "PADV2": "PadV2", "ethos-u": "EthosU"}
 _MEASURED = """\
@@ -46,13 +48,13 @@ _HEADERS = frozenset(
 
 
 def source_names(path: Path) -> tuple[str, ...]:
-    """Returns the names of the files of `c_sources`.
+    """Returns the names that the files of `c_sources` may have, first those of every model.
 
     Raises:
         InputError: if the stem cannot become a C identifier.
     """
     name = c_name(path)
-    return f"{name}.h", f"{name}.c", f"{name}_ops.h"
+    return tuple(f"{name}{file}" for file in (*_FILES, *_FILES_OF_SOME))
 
 
 def c_name(path: Path) -> str:
@@ -105,7 +107,7 @@ def c_sources(path: Path, data: bytes | None = None) -> dict[str, bytes]:
         _header(name, len(flatbuffer), labels), _array(name, flatbuffer, labels),
         _ops(name, sorted(count_ops(flatbuffer)), arena, told),
     )  # fmt: skip
-    found = dict(zip(source_names(path), texts, strict=True))
+    found = {f"{name}{file}": text for file, text in zip(_FILES, texts, strict=True)}
     found |= listening
     found |= tokenizer_sources(name, description, files)
     return {name: text.encode() for name, text in found.items()}

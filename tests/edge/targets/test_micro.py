@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.edge.targets.convert import convert
+from keras_transformer.edge.targets.convert import convert, open_writer
 from keras_transformer.edge.targets.micro.micro import arena_bytes
 from keras_transformer.edge.targets.micro.sources import c_name, c_sources
 from keras_transformer.edge.targets.micro.tokenizing import no_tokenizer, tokenizer_sources
@@ -268,6 +268,17 @@ def test_one_length_on_a_microcontroller():
             random_model(), "integer", target="micro", calibration=calibration(), lengths=[8, 12]
         )
     assert str(error.value) == "Expected one length for the target micro, got lengths=8,12."
+
+
+def test_a_source_in_the_place_of_another_is_met_before_the_conversion(tmp_path):
+    out, writer = tmp_path / "model.tflite", open_writer("micro")
+    for name in ("model.c", "model_tokenizer.c", "model_listen.h"):
+        (tmp_path / name).touch()
+        with pytest.raises(FileExistsError, match=name):
+            writer.check_out(out, overwrite=False)
+        writer.check_out(out, overwrite=True)
+        (tmp_path / name).unlink()
+    writer.check_out(out, overwrite=False)
 
 
 def test_names_in_c():
