@@ -9,6 +9,7 @@ from keras_transformer.edge.compare.parity import Parity
 from keras_transformer.edge.publish.model_card import Origin
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.convert import convert, open_writer
+from keras_transformer.edge.targets.npus import NPUS
 from keras_transformer.zoo.errors import InputError
 from tests.edge.models import calibration, random_model
 
@@ -110,8 +111,8 @@ def test_what_is_saved_to_a_link_stands_with_what_it_leads_to(tmp_path):
     [
         (
             {"target": "web"},
-            "Expected target to be one of plain, mediapipe, text, micro, onnx, torchscript, "
-            "saved_model, litertlm, got target='web'.",
+            f"Expected target to be one of plain, mediapipe, text, micro, {', '.join(NPUS)}, onnx, "
+            "torchscript, saved_model, litertlm, got target='web'.",
         ),
         (
             {"embedding": True},
