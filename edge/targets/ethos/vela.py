@@ -86,8 +86,7 @@ def compile_graph(
         )  # fmt: skip
         made = folder / "model_vela.tflite"
         if child.returncode or not made.exists():
-            told = (child.stdout + child.stderr).strip()
-            reason = _REASON.findall(told) or told.splitlines()[-1:] or ["it gave no reason"]
+            reason = _REASON.findall(child.stdout + child.stderr) or [_last_line(child)]
             raise RunError(f"Arm's compiler cannot compile the graph: {reason[-1].strip()}")
         [summary] = _table(folder / f"model_summary_{system}.csv")
         layers = _table(folder / "model_per-layer.csv")
@@ -112,10 +111,14 @@ def check_sections(npu: Npu, system: str | None, memory: str | None) -> None:
         InputError: if one does not exist, whose message lists those that do; if a system is of
             another NPU, whose clocks would be reported; or if the system lacks a memory that the
             memory mode needs.
+        RunError: if the compiler cannot be run.
     """
     if system is None and memory is None:
         return
-    found = _SECTION.findall(_vela("--list-configs", _CONFIG).stdout)
+    child = _vela("--list-configs", _CONFIG)
+    if child.returncode:
+        raise RunError(f"Arm's compiler cannot list its configurations: {_last_line(child)}")
+    found = _SECTION.findall(child.stdout)
     # `Ethos_U55_Deep_Embedded` is a system with an Ethos-U55.
     family = f"{npu.accelerator.rpartition('-')[0].title().replace('-', '_')}_"
     known = {
@@ -125,9 +128,10 @@ def check_sections(npu: Npu, system: str | None, memory: str | None) -> None:
         "memory_mode": [name for kind, name in found if kind == "Memory_Mode"],
     }
     for option, value in (("system_config", system), ("memory_mode", memory)):
-        if value is not None and value not in known[option]:
+        names = known[option]
+        if value is not None and value not in names:
             raise InputError(
-                f"Expected {option} to be one of {', '.join(known[option])}, got {option}={value!r}."
+                f"Expected {option} to be one of {', '.join(names)}, got {option}={value!r}."
             )
     system, memory = system or npu.system, memory or npu.memory
     with temporary_folder() as folder:
@@ -148,8 +152,14 @@ def _configuration(npu: Npu, system: str, memory: str) -> tuple[str, ...]:
 
 
 def _vela(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ethosu.vela", *map(str, arguments)]
+    # Without the current folder in the path, where a file may have a module's name.
+    command = [sys.executable, "-P", "-m", "ethosu.vela", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
+
+
+def _last_line(child: subprocess.CompletedProcess[str]) -> str:
+    """What the compiler said last."""
+    return ((child.stdout + child.stderr).strip().splitlines() or ["it gave no reason"])[-1]
 
 
 def _table(path: Path) -> list[dict[str, str]]:
