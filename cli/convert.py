@@ -215,7 +215,8 @@ def convert(
     )
     given = {
         key: value.read_bytes() if isinstance(value, Path) else value
-        for key, value in of_targets.items() if value not in (None, False)
+        # `--arena-limit 0` is given: 0 equals False, but is not it.
+        for key, value in of_targets.items() if value is not None and value is not False
     }  # fmt: skip
     edge_convert.open_writer(target, about, **given).check_out(out, overwrite=overwrite)
     # Of several that replace one path the last one's stays; without --overwrite only one may end.

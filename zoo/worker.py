@@ -72,10 +72,12 @@ class Worker:
             self._end()
 
     def _started(self):
+        # Where modules are found here, of which "" is the current folder.
+        folders = os.pathsep.join(one or os.getcwd() for one in sys.path)
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__], bufsize=0,
+            [sys.executable, "-P", "-m", __name__], bufsize=0,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, "PYTHONPATH": folders},
         )  # fmt: skip
         _send(process.stdin.fileno(), self._made)
         return process

@@ -179,7 +179,7 @@ def _make(machine: Machine) -> None:
     wanted = versions()
     platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
     _fetched("the wheels of LiteRT and NumPy", [
-        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        sys.executable, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
         "--target", str(site), "--only-binary", ":all:", "--no-deps", "--no-compile",
         "--implementation", "cp", "--python-version", machine.python, *platforms,
         f"ai-edge-litert=={wanted['litert']}", f"numpy=={wanted['numpy']}",
@@ -187,7 +187,7 @@ def _make(machine: Machine) -> None:
     for core in CORES.values():
         _make_core(machine.folder, core)
     # Its modules are byte-compiled by this, and load in a third of the time afterwards.
-    machine.run(CORES["cortex-a76"], ["-c", "import ai_edge_litert.interpreter"])
+    machine.run(CORES["cortex-a76"], ["-P", "-c", "import ai_edge_litert.interpreter"])
 
 
 def _make_core(folder: Path, core: Core) -> None:

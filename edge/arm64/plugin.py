@@ -57,7 +57,10 @@ def compile_plugin(folder: Path) -> Path:
 
 def options(plugin: Path, out: Path) -> list[str]:
     """Returns the options of QEMU with which the plugin adds its counts to a file."""
-    return ["-plugin", f"{plugin},out={out}"]
+    # A comma begins the next option, and two of them are one in a path.
+    places = {"file": plugin, "out": out}
+    words = [f"{name}={str(path).replace(',', ',,')}" for name, path in places.items()]
+    return ["-plugin", ",".join(words)]
 
 
 def read_counts(out: Path, runs: int) -> list[list[Block]]:

@@ -230,7 +230,7 @@ def _peak_memory(source: Source, threads: int) -> int | None:
             path.symlink_to(os.path.abspath(source))
         else:
             path.write_bytes(contents(source))
-        command = [sys.executable, "-m", memory.__name__, str(path), str(threads)]
+        command = [sys.executable, "-P", "-m", memory.__name__, str(path), str(threads)]
         child = subprocess.run(command, capture_output=True, text=True)
     if child.returncode:
         last = child.stderr.strip().splitlines()[-1:]

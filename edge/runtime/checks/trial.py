@@ -43,7 +43,7 @@ def try_file(flatbuffer: bytes, custom_ops: Sequence[str], name: str) -> Trial:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
         path.write_bytes(flatbuffer)
-        command = [sys.executable, "-m", _PROCESS, str(path), json.dumps(list(custom_ops))]
+        command = [sys.executable, "-P", "-m", _PROCESS, str(path), json.dumps(list(custom_ops))]
         try:
             done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:

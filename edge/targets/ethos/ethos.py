@@ -80,8 +80,8 @@ class EthosU(Micro):
         memory_mode: str | None = None,
     ):  # fmt: skip
         super().__init__(target, about, arena_limit=arena_limit)
-        check_sections(system_config, memory_mode)
         self.npu = NPUS[target.name]
+        check_sections(self.npu, system_config, memory_mode)
         self.host_lookup = host_lookup
         self._sections = {"system": system_config, "memory": memory_mode}
 

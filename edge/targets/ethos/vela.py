@@ -16,6 +16,8 @@ from keras_transformer.zoo.storage.temporary import temporary_folder
 # The configuration file that comes with it.
 _CONFIG = "Arm/vela.ini"
 _SECTION = re.compile(r"^\s*(System_Config|Memory_Mode)\.(\w+)", re.MULTILINE)
+# Its error for a system and a memory mode that do not go together.
+_MISFIT = "ConfigOptionError"
 _KIB = 1024
 _REASON = re.compile(r"^(?:Error|Warning): (?!No )(.+)$", re.MULTILINE)
 
@@ -79,14 +81,12 @@ def compile_graph(
         path = folder / "model.tflite"
         path.write_bytes(flatbuffer)
         child = _vela(
-            path, "--accelerator-config", npu.accelerator, "--config", _CONFIG,
-            "--system-config", system, "--memory-mode", memory, "--output-dir", folder,
+            path, *_configuration(npu, system, memory), "--output-dir", folder,
             "--verbose-performance",
         )  # fmt: skip
         made = folder / "model_vela.tflite"
         if child.returncode or not made.exists():
-            told = (child.stdout + child.stderr).strip()
-            reason = _REASON.findall(told) or told.splitlines()[-1:] or ["it gave no reason"]
+            reason = _REASON.findall(child.stdout + child.stderr) or [_last_line(child)]
             raise RunError(f"Arm's compiler cannot compile the graph: {reason[-1].strip()}")
         [summary] = _table(folder / f"model_summary_{system}.csv")
         layers = _table(folder / "model_per-layer.csv")
@@ -104,27 +104,62 @@ def compile_graph(
         )  # fmt: skip
 
 
-def check_sections(system: str | None, memory: str | None) -> None:
-    """Checks that sections of the compiler's configuration exist.
+def check_sections(npu: Npu, system: str | None, memory: str | None) -> None:
+    """Checks that sections of the compiler's configuration exist, and go together on an NPU.
 
     Raises:
-        InputError: if one does not; the message lists those that do.
+        InputError: if one does not exist, whose message lists those that do; if a system is of
+            another NPU, whose clocks would be reported; or if the system lacks a memory that the
+            memory mode needs.
+        RunError: if the compiler cannot be run.
     """
-    asked = {"System_Config": ("system_config", system), "Memory_Mode": ("memory_mode", memory)}
-    if all(value is None for _, value in asked.values()):
+    if system is None and memory is None:
         return
-    found = _SECTION.findall(_vela("--list-configs", _CONFIG).stdout)
-    for kind, (option, value) in asked.items():
-        known = [name for section, name in found if section == kind]
-        if value is not None and value not in known:
+    child = _vela("--list-configs", _CONFIG)
+    if child.returncode:
+        raise RunError(f"Arm's compiler cannot list its configurations: {_last_line(child)}")
+    found = _SECTION.findall(child.stdout)
+    # `Ethos_U55_Deep_Embedded` is a system with an Ethos-U55.
+    family = f"{npu.accelerator.rpartition('-')[0].title().replace('-', '_')}_"
+    known = {
+        "system_config": [
+            name for kind, name in found if kind == "System_Config" and name.startswith(family)
+        ],
+        "memory_mode": [name for kind, name in found if kind == "Memory_Mode"],
+    }
+    for option, value in (("system_config", system), ("memory_mode", memory)):
+        names = known[option]
+        if value is not None and value not in names:
             raise InputError(
-                f"Expected {option} to be one of {', '.join(known)}, got {option}={value!r}."
+                f"Expected {option} to be one of {', '.join(names)}, got {option}={value!r}."
             )
+    system, memory = system or npu.system, memory or npu.memory
+    with temporary_folder() as folder:
+        # It reads its configuration first, and then there is no graph to read.
+        child = _vela(folder / "none.tflite", *_configuration(npu, system, memory))
+    if _MISFIT in child.stderr:
+        raise InputError(
+            f"Expected memory_mode to name memories that {system} has for {npu.accelerator}, got "
+            f"memory_mode={memory!r}; give another, or another system_config."
+        )
+
+
+def _configuration(npu: Npu, system: str, memory: str) -> tuple[str, ...]:
+    return (
+        "--accelerator-config", npu.accelerator, "--config", _CONFIG, "--system-config", system,
+        "--memory-mode", memory,
+    )  # fmt: skip
 
 
 def _vela(*arguments: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ethosu.vela", *map(str, arguments)]
+    # Without the current folder in the path, where a file may have a module's name.
+    command = [sys.executable, "-P", "-m", "ethosu.vela", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
+
+
+def _last_line(child: subprocess.CompletedProcess[str]) -> str:
+    """What the compiler said last."""
+    return ((child.stdout + child.stderr).strip().splitlines() or ["it gave no reason"])[-1]
 
 
 def _table(path: Path) -> list[dict[str, str]]:

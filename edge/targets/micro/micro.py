@@ -192,7 +192,7 @@ def arena_bytes(flatbuffer: bytes) -> int:
     with temporary_folder() as folder:
         path = folder / "model.tflite"
         path.write_bytes(flatbuffer)
-        command = [sys.executable, "-m", arena.__name__, str(path)]
+        command = [sys.executable, "-P", "-m", arena.__name__, str(path)]
         child = subprocess.run(command, capture_output=True, text=True)
     if child.returncode == 0:
         return int(child.stdout)

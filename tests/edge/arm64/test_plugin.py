@@ -127,7 +127,8 @@ def count(tmp_path_factory):
         plugin.check_plugins()
     except InputError as error:
         pytest.skip(str(error))
-    folder = tmp_path_factory.mktemp("plugin")
+    # A comma is between options of QEMU, and a name is before `=`.
+    folder = tmp_path_factory.mktemp("a=b,c d")
     compiled = plugin.compile_plugin(folder)
 
     def counted(source, runs=1):

@@ -68,3 +68,15 @@ def test_options_of_other_targets(checkpoint, tmp_path):
     found = refused(call("convert", checkpoint, "--arena-limit", "5", "--out", out))
     assert "only with the target micro or ethos-u*, got --target plain" in found
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("target", ["micro", "ethos-u55-256"])
+def test_a_limit_of_no_bytes(checkpoint, tmp_path, target):
+    pytest.importorskip("ethosu" if target != "micro" else "tflite_micro")
+    out = tmp_path / "a.tflite"
+    command = ("convert", checkpoint, "--target", target, "--precision", "integer", "--out", out)
+    found = refused(call(*command, "--arena-limit", "0"))
+    assert "Expected --arena-limit to be a number of bytes above 0, got 0." in found
+    found = refused(call("convert", checkpoint, "--arena-limit", "0", "--out", out))
+    assert "only with the target micro or ethos-u*, got --target plain" in found
+    assert not list(tmp_path.iterdir())

@@ -261,6 +261,12 @@ def test_sram_above_the_limit(checkpoint, integers, made):
         ({"arena_limit": 0}, "Expected arena_limit to be a number of bytes above 0, got 0."),
         ({"system_config": "Mars"}, "Ethos_U55_High_End_Embedded, .*got system_config='Mars'"),
         ({"memory_mode": "Tape"}, "Sram_Only, Shared_Sram, .*got memory_mode='Tape'"),
+        (
+            {"system_config": "Ethos_U85_SYS_DRAM_Mid"},
+            "to be one of Ethos_U55_Deep_Embedded, Ethos_U55_High_End_Embedded, got",
+        ),
+        # It has no DRAM, where this mode has the arena.
+        ({"memory_mode": "Dedicated_Sram"}, "that Ethos_U55_.* has .*memory_mode='Dedicated_Sram'"),
     ],
 )
 def test_options_that_are_none(options, sentence):
