@@ -23,7 +23,7 @@ _FOR_DEVICES = (
 )  # fmt: skip
 BACKENDS = ("tensorflow", "jax", "torch", "numpy", "openvino")
 # What precedes an argument in a sentence of ours, and does not where a name is part of another.
-_BEFORE = r"(?:(?<=got )|(?<=, )|(?<=where )|(?<=for )|(?<=and ))"
+_BEFORE = r"(?:(?<=got )|(?<=, )|(?<=where )|(?<=for )|(?<=and )|(?<=within ))"
 _NO_PART = r"(?<![\w./'\"=-])"
 _SETTINGS = re.compile(r"(?:a setting of the model|an option of a run) among [\w, ]+")
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it

@@ -253,6 +253,8 @@ def test_an_argument_that_no_system_takes(word):
          "Expected --range-method to be least-error, got --range-method 'x', --percentile 99.9."),
         ("Expected rotate only for a float checkpoint, got rotate=True.",
          "Expected --rotate only for a float checkpoint, got --rotate."),
+        ("Expected the arena within arena_limit=1 bytes, got 9 bytes; give a memory_mode that",
+         "Expected the arena within --arena-limit 1 bytes, got 9 bytes; give a --memory-mode that"),
         # What is no option, or part of another thing.
         ("Expected lengths up to 9, got length=12.", "Expected lengths up to 9, got length=12."),
         *[("Expected a setting of the model among width, range_method, got 'bogus'.",) * 2],

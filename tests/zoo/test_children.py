@@ -18,12 +18,12 @@ STARTED = re.compile(r"\[\s*sys\.executable,\s*(\S+)")
 
 def test_each_is_started_without_the_current_folder():
     paths = [path for room in ROOMS for path in Path(room.__file__).parent.rglob("*.py")]
-    first = {
-        path.stem: word
+    first = [
+        (path.stem, word)
         for path in paths for word in STARTED.findall(path.read_text(encoding="utf-8"))
-    }  # fmt: skip
-    assert {"worker", "vela", "benchmark", "trial"} < set(first)
-    assert set(first.values()) == {'"-P",'}
+    ]  # fmt: skip
+    assert {"worker", "vela", "benchmark", "trial"} < {name for name, _ in first}
+    assert [name for name, word in first if word != '"-P",'] == []
 
 
 class Found:

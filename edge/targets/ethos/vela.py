@@ -140,7 +140,7 @@ def check_sections(npu: Npu, system: str | None, memory: str | None) -> None:
     if _MISFIT in child.stderr:
         raise InputError(
             f"Expected memory_mode to name memories that {system} has for {npu.accelerator}, got "
-            f"memory_mode={memory!r}; give another, or another system_config."
+            f"memory_mode={memory!r}; give another one, or a system_config that has them."
         )
 
 

@@ -66,7 +66,9 @@ def c_name(path: Path) -> str:
     """
     name = re.sub(r"\W", "_", path.stem, flags=re.ASCII)
     if not name[:1].isalpha():
-        raise InputError(f"Expected a file name that begins with a letter, got {path.name}.")
+        raise InputError(
+            f"Expected a file name that begins with a letter from A to z, got {path.name}."
+        )
     if path.suffix in (".c", ".h"):
         raise InputError(
             f"Expected a file name beside which {name}.c and {name}.h have a place, got "

@@ -283,8 +283,10 @@ def test_a_source_in_the_place_of_another_is_met_before_the_conversion(tmp_path)
 
 def test_names_in_c():
     assert c_name(Path("a/my model-2.tflite")) == "my_model_2"
-    with pytest.raises(InputError, match="a file name that begins with a letter, got 2b.tflite"):
+    with pytest.raises(InputError, match="that begins with a letter from A to z, got 2b.tflite"):
         c_name(Path("2b.tflite"))
+    with pytest.raises(InputError, match="a letter from A to z, got élan.tflite"):
+        c_name(Path("élan.tflite"))
     for name in ("a.c", "a.h"):
         with pytest.raises(InputError, match=rf"a\.c and a\.h have .*got {name}.*a\.tflite"):
             c_name(Path(name))
