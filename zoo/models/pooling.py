@@ -35,8 +35,13 @@ def reads_first(config: TransformerConfig, head: Head | Heads | None) -> bool:
 
 
 def _first(parts, x, mask):
-    # A slice that drops no axis is an op that XNNPACK runs.
-    x, c, bits = ops.reshape(x[:, :1, :], (-1, x.shape[-1])), parts.config, parts.bits
+    c, bits = parts.config, parts.bits
+    if bits["inner_bits"] is None:
+        # A slice that drops no axis is an op that XNNPACK runs.
+        x = ops.reshape(x[:, :1, :], (-1, x.shape[-1]))
+    else:
+        # Behind a reshape the converter stores the vector on the grids of two points in turn.
+        x = x[:, 0, :]
     if c.pooler == "none":
         return parts.point("pooled_point")(x)
     x = parts.projection(c.hidden_dim, "pooler", bits=parts.stream_bits)(x)
