@@ -28,10 +28,15 @@ def pool(parts: Parts, x: KerasTensor, mask: KerasTensor | None) -> KerasTensor:
 
 
 def reads_first(config: TransformerConfig, head: Head | Heads | None) -> bool:
-    """Whether all heads of an encoder read the vector of its first position alone."""
+    """Whether all heads of an encoder read the vector of its first position alone.
+
+    With keys that heads share it is not said: a static int8 file's projection of one query cannot
+    be told from others then, so that its conversion would be refused.
+    """
     heads = head.heads.values() if isinstance(head, Heads) else [head] if head else []
     pooled = all(one.kind in ("pooled", "vector") for one in heads)
-    return pooled and config.pooling == "first"
+    shares = config.num_key_value_heads not in (0, config.num_heads)
+    return pooled and config.pooling == "first" and not shares
 
 
 def _first(parts, x, mask):
