@@ -1,5 +1,6 @@
 """`convert`: from a checkpoint to an artifact for a target."""
 
+import contextlib
 import copy
 import dataclasses
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.registry import check_options, get_target
 from keras_transformer.edge.targets.target import About
 from keras_transformer.edge.targets.writer import Writer
+from keras_transformer.reading import whole_outputs
 from keras_transformer.zoo.backends import needs_backend
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.data.batches import Batches, SampledBatches
@@ -124,13 +126,14 @@ def convert(
             f"Every text is computed at {checkpoint.modality.max_length} tokens; with more lengths "
             "(--lengths 16,64,256) the shortest that fits a text is."
         )
-    return writer.write(
-        Request(
-            checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,
-            range_method=range_method, smooth=smooth, rounding=rounding, keep=tuple(keep),
-            lengths=None if lengths is None else tuple(lengths), note=report.note,
-        )
+    request = Request(
+        checkpoint=checkpoint, precision=spec, calibration=calibration, percentile=percentile,
+        range_method=range_method, smooth=smooth, rounding=rounding, keep=tuple(keep),
+        lengths=None if lengths is None else tuple(lengths), note=report.note,
     )  # fmt: skip
+    # Each head is compared as a model of its own, which may read less than all of them do.
+    with whole_outputs() if checkpoint.head_names else contextlib.nullcontext():
+        return writer.write(request)
 
 
 def _rotated(checkpoint: Checkpoint, spec: Precision, report: Report) -> Checkpoint:
