@@ -15,7 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.edge.tflite.compact import to_bytes
 from keras_transformer.edge.tflite.marks import Constants, Mark
-from keras_transformer.edge.tflite.schema import TYPE_NAMES, op_name
+from keras_transformer.edge.tflite.schema import TYPE_NAMES, code_index, op_name
 from keras_transformer.edge.tflite.stored import StoredKernels, integers_of, packed, step_of
 from keras_transformer.embeddings import TABLE_BITS
 from keras_transformer.rounding import SMALLEST_BLOCK_SCALE
@@ -249,17 +249,6 @@ class _Narrowing:
 
     def _op(self, name, version, inputs, outputs):
         op = schema.OperatorT()
-        op.opcodeIndex = self._code(name, version)
+        op.opcodeIndex = code_index(self.model, name, version)
         op.inputs, op.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
         return op
-
-    def _code(self, name, version):
-        """The index of an op code, which is added if it is missing."""
-        for place, code in enumerate(self.model.operatorCodes):
-            if op_name(code) == name and code.version >= version:
-                return place
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
-        code.version = version
-        self.model.operatorCodes.append(code)
-        return len(self.model.operatorCodes) - 1

@@ -6,7 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.tflite.compact import to_bytes
-from keras_transformer.edge.tflite.schema import op_name
+from keras_transformer.edge.tflite.schema import code_index, op_name
 from keras_transformer.edge.tflite.stored_inputs import store_inputs
 
 _SELECTS = ("SELECT", "SELECT_V2")
@@ -34,6 +34,17 @@ def rewrite(flatbuffer: bytes) -> bytes:
         store_inputs(model, graph)
         _drop_tensors(graph, [one for one in model.signatureDefs if one.subgraphIndex == number])
     return to_bytes(model, len(flatbuffer))
+
+
+def drop_unread_ops(graph: schema.SubGraphT) -> set[int]:
+    """Drops the ops whose outputs nothing reads; returns the tensors that are read, by index."""
+    while True:
+        read = {int(place) for op in graph.operators for place in op.inputs}
+        read |= {int(place) for place in graph.outputs}
+        kept = [op for op in graph.operators if not read.isdisjoint(map(int, op.outputs))]
+        if len(kept) == len(graph.operators):
+            return read
+        graph.operators = kept
 
 
 def _drop_tensors(graph: schema.SubGraphT, signatures: Sequence[schema.SignatureDefT]) -> None:
@@ -70,7 +81,7 @@ class _Graph:
                 self._widen_bias(op)
             place = self._divided_before(op)
             if place is not None:
-                op.opcodeIndex = self._code("MEAN")
+                op.opcodeIndex = code_index(self.model, "MEAN")
                 op.inputs = np.array([place, op.inputs[1]], np.int32)
         for op in list(self.graph.operators):
             reshape = self._reshaped_softmax(op)
@@ -79,7 +90,7 @@ class _Graph:
                 reshape.inputs = np.array([floats, *reshape.inputs[1:]], np.int32)
                 reshape.outputs = op.outputs
                 self.graph.operators.remove(op)
-        self._drop_unread()
+        drop_unread_ops(self.graph)
 
     def _made_by(self, place: int, name: str) -> schema.OperatorT | None:
         op = self.makers.get(int(place))
@@ -138,17 +149,6 @@ class _Graph:
         data = self.model.buffers[tensor.buffer].data
         return None if data is None else np.asarray(data, np.uint8).view(dtype)
 
-    def _code(self, name: str) -> int:
-        """The index of an op code of version 1, which is added if it is missing."""
-        for place, code in enumerate(self.model.operatorCodes):
-            if op_name(code) == name and code.version == 1:
-                return place
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
-        code.version = 1
-        self.model.operatorCodes.append(code)
-        return len(self.model.operatorCodes) - 1
-
     def _widen_bias(self, op: schema.OperatorT) -> None:
         types, tensors = schema.TensorType, self.graph.tensors
         if tensors[op.inputs[0]].type != types.INT16 or len(op.inputs) < 3:
@@ -166,13 +166,3 @@ class _Graph:
         for reader in self.graph.operators:
             if reads(reader):
                 reader.inputs = np.where(reader.inputs == old, new, reader.inputs)
-
-    def _drop_unread(self) -> None:
-        """Drops ops with unused outputs."""
-        while True:
-            read = {int(place) for op in self.graph.operators for place in op.inputs}
-            read |= {int(place) for place in self.graph.outputs}
-            kept = [op for op in self.graph.operators if not read.isdisjoint(map(int, op.outputs))]
-            if len(kept) == len(self.graph.operators):
-                return
-            self.graph.operators = kept

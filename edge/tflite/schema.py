@@ -1,4 +1,7 @@
-"""Queries of a TFLite flatbuffer: its ops, the types of its kernels, the step of its output."""
+"""Queries of a TFLite flatbuffer: its ops, the types of its kernels, the step of its output.
+
+The codes of ops are added here, too.
+"""
 
 import dataclasses
 from collections import Counter
@@ -13,6 +16,8 @@ from keras_transformer.zoo.errors import RunError
 
 _OP_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
 TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if name.isupper()}
+# An op's code is in the old field of 8 bits too, up to this placeholder.
+_PLACEHOLDER = 127
 # Ops that multiply by a kernel -> index of the kernel among their inputs.
 _KERNEL_INPUT = {"FULLY_CONNECTED": 1, "CONV_2D": 1, "BATCH_MATMUL": 1}
 _CUSTOM = ("CUSTOM",)
@@ -48,6 +53,19 @@ def _model(flatbuffer: bytes) -> schema.Model:
 def op_name(code: schema.OperatorCodeT) -> str:
     """Returns the name of a builtin op by its code."""
     return _OP_NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
+
+
+def code_index(model: schema.ModelT, name: str, version: int = 1) -> int:
+    """Returns the index of an op's code of a version or a later one, which is added if missing."""
+    for index, code in enumerate(model.operatorCodes):
+        if op_name(code) == name and code.version >= version:
+            return index
+    code = schema.OperatorCodeT()
+    code.builtinCode = getattr(schema.BuiltinOperator, name)
+    code.deprecatedBuiltinCode = min(code.builtinCode, _PLACEHOLDER)
+    code.version = version
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
 
 
 def _operators(model):

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.runtime.names import EMBEDDING, LOGITS
 from keras_transformer.edge.tflite.compact import to_bytes
-from keras_transformer.edge.tflite.schema import op_name
+from keras_transformer.edge.tflite.schema import code_index
 from keras_transformer.zoo.models.heads import Head, Heads
 
 
@@ -55,7 +55,7 @@ def _of_unit_length(model: schema.ModelT, graph: schema.SubGraphT, place: int, h
     """The place of the output of length 1; the vector as it was gives it its name."""
     vector = graph.tensors[place]
     operator = schema.OperatorT()
-    operator.opcodeIndex = _code(model, "L2_NORMALIZATION")
+    operator.opcodeIndex = code_index(model, "L2_NORMALIZATION")
     operator.builtinOptionsType = schema.BuiltinOptions.L2NormOptions
     operator.builtinOptions = schema.L2NormOptionsT()
     operator.inputs = np.array([place], np.int32)
@@ -80,7 +80,7 @@ def _appended(model: schema.ModelT, graph: schema.SubGraphT, place: int, head: H
         buffer.data = np.frombuffer(np.float32(value).tobytes(), np.uint8)
         model.buffers.append(buffer)
         operator = schema.OperatorT()
-        operator.opcodeIndex = _code(model, op)
+        operator.opcodeIndex = code_index(model, op)
         operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{op.title()}Options")
         operator.builtinOptions = getattr(schema, f"{op.title()}OptionsT")()
         operator.inputs = np.array([product, len(graph.tensors) - 1], np.int32)
@@ -102,15 +102,3 @@ def _tensor(graph: schema.SubGraphT, name: bytes, shape: np.ndarray) -> schema.T
     tensor.type, tensor.buffer = schema.TensorType.FLOAT32, 0
     graph.tensors.append(tensor)
     return tensor
-
-
-def _code(model: schema.ModelT, name: str) -> int:
-    """The place of an op's code, which is added where there is none."""
-    for place, code in enumerate(model.operatorCodes):
-        if op_name(code) == name:
-            return place
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
-    code.version = 1
-    model.operatorCodes.append(code)
-    return len(model.operatorCodes) - 1

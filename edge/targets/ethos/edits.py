@@ -6,13 +6,11 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_transformer.edge.tflite.compact import to_bytes
-from keras_transformer.edge.tflite.schema import op_name
+from keras_transformer.edge.tflite.rewrite import drop_unread_ops
+from keras_transformer.edge.tflite.schema import code_index, op_name
 
 TYPES = schema.TensorType
-_OPS = vars(schema.BuiltinOperator)
 _NUMPY = {TYPES.INT8: np.int8, TYPES.INT32: np.int32, TYPES.FLOAT32: np.float32}
-# An op's code is in the old field of 8 bits too, up to this placeholder.
-_PLACEHOLDER = 127
 
 
 class Edited:
@@ -98,19 +96,6 @@ class Edited:
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
 
-    def code(self, name: str, version: int = 1) -> int:
-        """Returns the index of an op's code, which is added where there is none."""
-        for index, code in enumerate(self.model.operatorCodes):
-            if op_name(code) == name:
-                code.version = max(code.version, version)
-                return index
-        code = schema.OperatorCodeT()
-        code.builtinCode = _OPS[name]
-        code.deprecatedBuiltinCode = min(_OPS[name], _PLACEHOLDER)
-        code.version = version
-        self.model.operatorCodes.append(code)
-        return len(self.model.operatorCodes) - 1
-
     def becomes(
         self, op: schema.OperatorT, name: str, inputs: Sequence[int], options: object,
         kind: int, *, version: int = 1,
@@ -124,7 +109,8 @@ class Edited:
             kind: their type, of `BuiltinOptions`.
             version: of its kernel.
         """
-        op.opcodeIndex, op.inputs = self.code(name, version), np.array(inputs, np.int32)
+        op.opcodeIndex = code_index(self.model, name, version)
+        op.inputs = np.array(inputs, np.int32)
         op.builtinOptions, op.builtinOptionsType = options, kind
 
     def read_instead(self, old: int, new: int) -> None:
@@ -152,13 +138,7 @@ class Edited:
 
     def drop_unread(self) -> None:
         """Drops what nothing reads: ops, then inputs, then the tensors of neither."""
-        while True:
-            read = {int(place) for op in self.graph.operators for place in op.inputs}
-            read |= {int(place) for place in self.graph.outputs}
-            kept = [op for op in self.graph.operators if not read.isdisjoint(map(int, op.outputs))]
-            if len(kept) == len(self.graph.operators):
-                break
-            self.graph.operators = kept
+        read = drop_unread_ops(self.graph)
         self.graph.inputs = np.array(
             [place for place in self.graph.inputs if int(place) in read], np.int32
         )
