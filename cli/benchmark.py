@@ -45,12 +45,14 @@ def benchmark(
     cortex-a76
     """
     from keras_transformer.cli import display
-    from keras_transformer.edge.arm64.instructions import count_instructions
-    from keras_transformer.edge.compare.benchmark import benchmark as measure
 
     if arm64 is None:
+        from keras_transformer.edge.compare.benchmark import benchmark as measure
+
         result = measure(files, threads=threads, runs=runs)
     else:
+        from keras_transformer.edge.arm64.instructions import count_instructions
+
         for name in ("threads", "runs"):
             if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
                 raise InputError(

@@ -24,7 +24,7 @@ from keras_transformer.edge.arm64.plugin import (
     options,
     read_counts,
 )
-from keras_transformer.edge.runtime.names import DECODE, PREDICT, unit_of
+from keras_transformer.edge.runtime.names import run_of, unit_of
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, names_of
 from keras_transformer.zoo.errors import InputError
@@ -162,13 +162,13 @@ def count_instructions(
             [(classes, functions)] = invocations(machine, emulated, plugin, file.flatbuffer)
             total = classes.total()
             first = counted[0].instructions if counted else total
-            generates = DECODE in file.model.signatures
+            signature, tokens = run_of(file.description, file.model.signatures)
             counted.append(
                 Counted(
                     path=name,
                     precision=file.description["precision"],
-                    signature=DECODE if generates else PREDICT,
-                    tokens=1 if generates else file.description["max_length"],
+                    signature=signature,
+                    tokens=tokens,
                     unit=unit_of(file.description),
                     size=len(contents(source)),
                     instructions=total,

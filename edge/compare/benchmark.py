@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from keras_transformer.edge.compare import memory
 from keras_transformer.edge.runtime.interpreters import check_counts, make_interpreter
-from keras_transformer.edge.runtime.names import DECODE, PREDICT, unit_of
+from keras_transformer.edge.runtime.names import run_of, unit_of
 from keras_transformer.edge.runtime.opening import open_file
 from keras_transformer.edge.runtime.packed import Source, contents, name_of, names_of
 from keras_transformer.edge.tflite.delegation import find_delegation
@@ -136,13 +136,13 @@ def benchmark(files: Source | Sequence[Source], *, threads: int = 1, runs: int =
     measured = []
     for i, (source, (interpreter, description)) in enumerate(zip(sources, loaded, strict=True)):
         found = find_delegation(interpreter)
-        generates = DECODE in interpreter.get_signature_list()
+        signature, tokens = run_of(description, interpreter.get_signature_list())
         measured.append(
             Measured(
                 path=names[i],
                 precision=description["precision"],
-                signature=DECODE if generates else PREDICT,
-                tokens=1 if generates else description["max_length"],
+                signature=signature,
+                tokens=tokens,
                 unit=unit_of(description),
                 size=len(contents(source)),
                 median_ms=float(medians[i]),

@@ -1,6 +1,6 @@
 """Names of a file's signatures and of their tensors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from keras_transformer.zoo.errors import InputError
@@ -41,6 +41,14 @@ def unit_of(description: Mapping[str, Any]) -> str:
     """Returns what a file's lengths count: `tokens` of a text, or `positions`, such as patches."""
     kinds = description.get("modality", "text").split("+")
     return "tokens" if {"text", "speech"} & set(kinds) else "positions"
+
+
+def run_of(description: Mapping[str, Any], signatures: Container[str]) -> tuple[str, int]:
+    """Returns the signature that measures a file, and the tokens that one call of it reads.
+
+    They are `decode` and 1 of a generative model, else `predict` and the full length.
+    """
+    return (DECODE, 1) if DECODE in signatures else (PREDICT, description["max_length"])
 
 
 def vector_width(description: Mapping[str, Any]) -> int | None:
