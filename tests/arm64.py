@@ -2,7 +2,6 @@
 
 import functools
 import json
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,8 +13,8 @@ import pytest
 from keras_transformer.edge.arm64.cores import get_core
 from keras_transformer.edge.arm64.machine import PYTHON, find_machine
 from keras_transformer.zoo.errors import InputError, RunError
+from tests.device_wheel import device_wheel
 
-ROOT = Path(__file__).parent.parent
 PROGRAM = Path(__file__).parent / "runtimes" / "on_device.py"
 
 
@@ -46,13 +45,7 @@ def emulated(python=PYTHON):
 
 def device_package(folder):
     """Returns the files of the wheel that a device installs, in a folder."""
-    sources = folder / "sources"
-    for name in ("keras_transformer", "zoo", "edge"):
-        shutil.copytree(ROOT / name, sources / name)
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "-w", folder, sources / "edge" / "runtime"], check=True)
-    [wheel] = folder.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(folder / "package")
+    zipfile.ZipFile(device_wheel(folder)).extractall(folder / "package")
     return folder / "package"
 
 

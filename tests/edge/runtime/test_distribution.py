@@ -4,9 +4,7 @@ import configparser
 import email
 import importlib.metadata
 import re
-import shutil
 import subprocess
-import sys
 import sysconfig
 import tomllib
 import venv
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.device_wheel import device_wheel
 from tests.rooms import ROOMS
 
 ROOT = Path(__file__).parents[3]
@@ -57,12 +56,7 @@ def copy_distribution(name: str, site: Path) -> None:
 def environment(tmp_path_factory):
     """An environment with the wheel and its requirements; without a network, from those here."""
     folder = tmp_path_factory.mktemp("device")
-    sources = folder / "sources"
-    for name in ("keras_transformer", "zoo", "edge"):
-        shutil.copytree(ROOT / name, sources / name)
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "-w", folder, sources / "edge" / "runtime"], check=True)
-    [wheel] = folder.glob("*.whl")
+    wheel = device_wheel(folder)
     venv.create(folder / "venv")
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder / "venv")}))
     zipfile.ZipFile(wheel).extractall(site)
