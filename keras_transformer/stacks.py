@@ -145,11 +145,10 @@ class _Stack(ScoreBiases):
             of_positions = self.position_bias(
                 inputs, attended, start=places[-1], training=training
             )
-            if self.inner_bits is None:
-                bias = self._add(bias, of_positions)
-        limits = bias, self._windowed(bias, *places, mask, causal=causal)
         if self.inner_bits is None:
-            of_positions = None
+            # One tensor is all that the scores are added to.
+            bias, of_positions = self._add(bias, of_positions), None
+        limits = bias, self._windowed(bias, *places, mask, causal=causal)
         return tuple({"bias": one, "position_bias": of_positions} for one in limits)
 
     def _finish(self, x, training):
