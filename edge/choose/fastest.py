@@ -30,12 +30,19 @@ from keras_transformer.zoo.progress import Report, default_report
 
 # Beside the forms of `int8`: the inputs of all matmuls are stored too.
 BASES = ("int8", "static_int8")
-# Kind of layer -> the points between its matmuls, which `int8` may keep float.
+# Kind of layer -> the points before and between its matmuls, which `int8` may keep float. A matmul
+# whose outputs are floats rounds the rows that it reads, which would be a second time if they were
+# stored.
 KINDS = {
-    "feed-forward": ("up_point", "activation_point"),
+    "feed-forward": (
+        "feed_forward/norm_point", "sublayer/up_point", "sublayer/activation_point",
+    ),
     "attention": (
-        "query_point", "key_point", "value_point", "scores_point", "masked_scores_point",
-        "probabilities_point", "context_point",
+        "attention/norm_point", "cross_attention/norm_point",
+        *(
+            f"sublayer/{name}_point"
+            for name in "query key value scores masked_scores probabilities context".split()
+        ),
     ),
 }  # fmt: skip
 RUNS = 50
@@ -205,5 +212,5 @@ def forms_of(paths: Sequence[str]) -> list[Form]:
 
 def points_of(paths: Sequence[str], form: Form) -> list[str]:
     """Returns patterns of the points that are float in a form, those that match a path."""
-    patterns = [f"*/sublayer/{name}" for kind in form.kinds for name in KINDS[kind]]
+    patterns = [f"*/{name}" for kind in form.kinds for name in KINDS[kind]]
     return [one for one in patterns if fnmatch.filter(paths, one)]

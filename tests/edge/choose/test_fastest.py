@@ -5,11 +5,20 @@ import dataclasses
 import pytest
 
 from keras_transformer.edge.choose import fastest as module
-from keras_transformer.edge.choose.fastest import Fastest, Form, fastest, forms_of, rounded_paths
+from keras_transformer.edge.choose.fastest import (
+    Fastest,
+    Form,
+    fastest,
+    forms_of,
+    points_of,
+    rounded_paths,
+)
 from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import InputError, RunError
+from tests.edge.generators import calibration, generator
 from tests.edge.models import random_model
 
 TEXTS = [f"w{i} w{i + 1} w{i + 2}" for i in range(33)]
@@ -76,6 +85,37 @@ def test_no_form_that_matches(monkeypatch):
     monkeypatch.setattr(module, "convert", refuse)
     with pytest.raises(RunError, match="^No form of int8 matches the model: It differs."):
         fastest(random_model(), calibration=(TEXTS,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "place"),
+    [
+        # Both kinds of layers: the conversion compares each layer with Keras', to 1e-4.
+        ("gpt", {"num_layers": 1}, 3),
+        *(
+            pytest.param(kind, {}, place, marks=pytest.mark.slow)
+            for kind in ("gpt", "t5", "alibi", "transformer", "bart") for place in (1, 2, 3)
+        ),
+        pytest.param("gpt", {"rank": 4, "activation": "relu"}, 3, marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
+def test_forms_of_generating_models_match_them(kind, settings, place):
+    """In pre-norm blocks, too, whose matmuls read what a norm stores."""
+    checkpoint = generator(kind, **settings)
+    paths = rounded_paths(checkpoint)
+    form = forms_of(paths)[place]
+    assert form.kinds
+    keep = [f"{one}=float32" for one in points_of(paths, form)]
+    made = convert(checkpoint, form.precision, calibration=calibration(kind), keep=keep)
+    assert Runner(bytes(made)).description["keep"] == sorted(points_of(paths, form))
+
+
+def test_floats_before_a_matmul_of_floats():
+    """It rounds the rows that it reads: no norm's output is rounded before it."""
+    paths = rounded_paths(random_model(pre_norm=True))
+    for form in forms_of(paths)[1:3]:
+        norm = f"*/{form.kinds[0].replace('-', '_')}/norm_point"
+        assert norm in points_of(paths, form)
 
 
 @pytest.mark.slow
