@@ -12,7 +12,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from keras_transformer.cli.signals import Terminated
 from keras_transformer.zoo.errors import InputError, RunError, no_file
-from keras_transformer.zoo.printable import printable, shortened
+from keras_transformer.zoo.printable import printable, shortened, without_passwords
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -32,11 +32,13 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 class CommandError(click.ClickException):
     """An error that click prints on stderr as `Error: <sentence>` before exit with `exit_code`.
 
-    Long values in the sentence are shortened, and what a terminal would obey is escaped.
+    Long values in the sentence are shortened, passwords hidden, and what a terminal would obey is
+    escaped.
     """
 
     def __init__(self, sentence: str, exit_code: int):
-        super().__init__(printable(shortened(sentence), getattr(sys.stderr, "encoding", None)))
+        sentence = shortened(without_passwords(sentence))
+        super().__init__(printable(sentence, getattr(sys.stderr, "encoding", None)))
         self.exit_code = exit_code
 
 

@@ -1,4 +1,4 @@
-"""Text for a terminal: control characters are escaped, and long values in a sentence shortened."""
+"""Text for a terminal: control characters are escaped, long values shortened, passwords hidden."""
 
 import re
 
@@ -23,6 +23,11 @@ _DEPTHS = {"[": 1, "{": 1, "(": 1, "]": -1, "}": -1, ")": -1}
 # A shortened value with its name and what closes the sentence is no long word.
 _MOST_OF_A_WORD = 120
 _LONG_WORD = re.compile(rf"\S{{{_MOST_OF_A_WORD + 1},}}")
+
+# A name and a password in what is nearly an address: http:/name:password@host, http//..., https:...
+_SECRET = re.compile(r"(?<![\w.+-])((?:[A-Za-z][\w+.-]*)?(?::+/*|/{2,}):?)[^\s/:@'\"]+:[^\s/'\"]*@")
+# In a path, which lacks what an address begins with.
+_SECRET_OF_PATH = re.compile(r"((?:^|/))[^\s/:@]+:[^\s/]*@")
 
 
 def printable(text: str, encoding: str | None = None, *, lines: bool = False) -> str:
@@ -59,6 +64,17 @@ def printable_json(text: str, encoding: str | None = None) -> str:
         one if _encodes(one, encoding) else "".join(map(_utf16_escape, _units(one)))
         for one in text
     )
+
+
+def without_passwords(text: str, *, is_path: bool = False) -> str:
+    """Returns a text with `***` in place of the names and passwords in mistyped addresses.
+
+    Args:
+        text: any text. Of an address that is none but for a mistake nothing else knows it.
+        is_path: whether the whole text is a path, in which `name:password@` has no other sense.
+    """
+    text = _SECRET.sub(r"\1***@", text)
+    return _SECRET_OF_PATH.sub(r"\1***@", text) if is_path else text
 
 
 def shortened(sentence: str) -> str:

@@ -28,6 +28,8 @@ from keras_transformer.zoo.models.running.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report, default_report
 
+# What is asked for on the command line.
+ASKED = "int8:auto"
 # Beside the forms of `int8`: the inputs of all matmuls are stored too.
 BASES = ("int8", "static_int8")
 # Kind of layer -> the points before and between its matmuls, which `int8` may keep float. A matmul
@@ -147,7 +149,7 @@ def fastest(
             "whose form is that of its training; give the one that it was made from."
         )
     writer = open_writer(target, about)
-    check_host(writer, checkpoint, get_precision(BASES[0]))
+    check_host(writer, checkpoint, get_precision(BASES[0]), ASKED)
     if not issubclass(getattr(writer, "artifact", Artifact), TfliteFile):
         raise InputError(f"Expected a target whose files LiteRT runs, got target={target}.")
     paths = rounded_paths(checkpoint)

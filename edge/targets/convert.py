@@ -188,8 +188,20 @@ def open_writer(target: str, about: About | None = None, **options: Any) -> Writ
     return entry.open(about, **options)
 
 
-def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
-    """Raises InputError if a target's host cannot load the checkpoint or run the precision."""
+def check_host(
+    writer: Writer, checkpoint: Checkpoint, spec: Precision, asked: str = ""
+) -> None:  # fmt: skip
+    """Checks that a target's host can load the checkpoint and run the precision.
+
+    Args:
+        writer: writer of the target.
+        checkpoint: the checkpoint.
+        spec: the precision.
+        asked: what was asked for, if that is no precision of `edge.precision`.
+
+    Raises:
+        InputError: if it cannot.
+    """
     if checkpoint.head_names and writer.name != _OF_HEADS:
         raise InputError(_without_heads(writer, checkpoint))
     reason = writer.loads(checkpoint)
@@ -198,7 +210,7 @@ def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
     if spec.name not in writer.target.precisions:
         raise InputError(
             f"Expected a precision that the target {writer.name} can run, which are "
-            f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
+            f"{', '.join(writer.target.precisions)}; got precision={asked or spec.name}."
         )
     reason = writer.refuses(spec)
     if reason is not None:

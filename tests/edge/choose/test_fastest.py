@@ -74,8 +74,9 @@ def test_a_quantized_checkpoint():
 
 
 def test_a_target_whose_files_litert_does_not_run():
-    with pytest.raises(InputError, match="precision=int8"):
-        fastest(random_model(), calibration=(TEXTS,), target="onnx")
+    for target in ("onnx", "micro"):
+        with pytest.raises(InputError, match="can run, which are .*; got precision=int8:auto.$"):
+            fastest(random_model(), calibration=(TEXTS,), target=target)
 
 
 def test_no_form_that_matches(monkeypatch):
