@@ -136,6 +136,10 @@ MIXED = ("--precision", "mixed")
             "Expected --calibration FILE with --precision int8:auto, got none.",
         ),
         (
+            ["--precision", "int8", "--arm64", "cortex-a76"],
+            "Expected --arm64 only with --precision int8:auto, got --precision int8.",
+        ),
+        (
             ["--max-drop", "1"],
             "Expected --max-drop only with --precision mixed, got no --precision.",
         ),

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from keras_transformer.edge.arm64.instructions import count_instructions
 from keras_transformer.edge.choose import fastest as module
 from keras_transformer.edge.choose.fastest import (
     Fastest,
@@ -18,6 +19,8 @@ from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.progress import Report
+from tests.arm64 import emulated
 from tests.edge.generators import calibration, generator
 from tests.edge.models import random_model
 
@@ -65,6 +68,32 @@ def test_what_was_chosen_is_said(monkeypatch):
     assert Fastest(artifact=None, chosen=PLAIN, forms=(PLAIN,)).rows() == {
         "fastest form": "int8, 2.00 ms, on a CPU", "other forms": "none",
     }  # fmt: skip
+
+
+def test_instructions_in_place_of_latency():
+    plain, floats = (
+        dataclasses.replace(form, milliseconds=None, instructions=count)
+        for form, count in ((PLAIN, 4_000_000), (FLOATS, 3_000_000))
+    )
+    assert module._best([plain, floats, STATIC]) == 1
+    found = Fastest(artifact=None, chosen=floats, forms=(plain, floats, STATIC), core="cortex-a53")
+    assert found.rows() == {
+        "fastest form": "int8 with floats in feed-forward, 3.000 M instructions, 0.75 times the "
+        "instructions of int8, on an emulated cortex-a53",
+        "other forms": "int8, 4.000 M instructions; static_int8, refused",
+    }
+
+
+def test_what_cannot_be_counted(monkeypatch):
+    given = {"calibration": (TEXTS,)}
+    with pytest.raises(InputError, match="^Expected core to be one of cortex-a53, .*'cortex-m7'"):
+        fastest(random_model(), arm64="cortex-m7", **given)
+    with pytest.raises(InputError, match="^Expected threads=1 with arm64=cortex-a76, .* threads=2"):
+        fastest(random_model(), arm64="cortex-a76", threads=2, **given)
+    # Before anything is converted.
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="for --arm64, qemu-aarch64 is not installed"):
+        fastest(random_model(), arm64="cortex-a76", **given)
 
 
 def test_a_quantized_checkpoint():
@@ -141,3 +170,21 @@ def test_the_file_of_the_fastest_form(monkeypatch):
     )
     [measured] = benchmark(artifact, runs=1).files
     assert measured.partitions == 1 and "GELU" not in measured.outside_ops
+
+
+@pytest.mark.slow
+def test_the_form_of_the_fewest_instructions():
+    """The choice is that of the counts of `count_instructions` for each form's file."""
+    machine, notes = emulated(), []
+    report = Report()
+    report.note = notes.append
+    found = fastest(
+        generator("gpt", num_layers=1), calibration=[TEXTS], arm64="cortex-a76", report=report
+    )
+    assert found.core == "cortex-a76" and all(form.milliseconds is None for form in found.forms)
+    counts = [form.instructions for form in found.forms if form.refused is None]
+    assert len(counts) > 2 and found.chosen.cost in (min(counts), counts[0])
+    counted = count_instructions(found.artifact, "cortex-a76", note=print, machine=machine)
+    assert counted.files[0].instructions == pytest.approx(found.chosen.instructions, rel=1e-3)
+    assert "on an emulated cortex-a76" in found.artifact.measured["fastest form"]
+    assert sum("on cortex-a76" in note for note in notes) == len(counts)
