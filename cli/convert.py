@@ -71,11 +71,10 @@ def _check_precision(
     precision: str | None, calibration: Path | None, keep: tuple[str, ...], rounding: str,
     rotate: bool, arm64: str | None, of_mixed: dict[str, Any],
 ) -> None:  # fmt: skip
+    got = "no --precision" if precision is None else f"--precision {precision}"
     if arm64 is not None and precision != AUTO:
-        got = "no --precision" if precision is None else f"--precision {precision}"
         raise click.UsageError(f"Expected --arm64 only with --precision int8:auto, got {got}.")
     if precision != MIXED:
-        got = "no --precision" if precision is None else f"--precision {precision}"
         for name in of_mixed:
             flag = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"Expected {flag} only with --precision mixed, got {got}.")
@@ -206,7 +205,8 @@ def convert(
     In the form that is fastest here: keras-transformer convert my_model --precision int8:auto
     --calibration train.tsv --out my_model.tflite
 
-    In the form that takes a phone's core the fewest instructions: the same with --arm64 cortex-a76
+    In the form of the fewest instructions on a phone's core: keras-transformer convert my_model
+    --precision int8:auto --arm64 cortex-a76 --calibration train.tsv --out my_model.tflite
 
     For ONNX Runtime: keras-transformer convert my_model --target onnx --out my_model_onnx
     """

@@ -12,7 +12,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from keras_transformer.cli.signals import Terminated
 from keras_transformer.zoo.errors import InputError, RunError, no_file
-from keras_transformer.zoo.printable import printable, shortened, without_passwords
+from keras_transformer.zoo.printable import printable, shortened
 
 USER_MISTAKE = 2
 FAILURE = 1
@@ -37,8 +37,7 @@ class CommandError(click.ClickException):
     """
 
     def __init__(self, sentence: str, exit_code: int):
-        sentence = shortened(without_passwords(sentence))
-        super().__init__(printable(sentence, getattr(sys.stderr, "encoding", None)))
+        super().__init__(printable(shortened(sentence), getattr(sys.stderr, "encoding", None)))
         self.exit_code = exit_code
 
 

@@ -20,7 +20,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, sentence: str):
-        super().__init__(shortened(without_passwords(sentence)))
+        super().__init__(shortened(sentence))
 
 
 class RunError(RuntimeError):
@@ -31,7 +31,7 @@ class RunError(RuntimeError):
     """
 
     def __init__(self, sentence: str):
-        super().__init__(shortened(without_passwords(sentence)))
+        super().__init__(shortened(sentence))
 
 
 class LostError(RunError):

@@ -13,8 +13,8 @@ _SCHEME = "[A-Za-z][A-Za-z0-9+.-]"
 # What is in something else has its address before that of the other: zip://a.tsv::https://b.zip.
 _ADDRESS = re.compile(rf"({_SCHEME}+::)*{_SCHEME}+://")
 _SAME = rf"(?!::{_SCHEME}+://)"
-# Up to the host, the host with what stands before it, and the rest.
 _SCHEMES = re.compile(rf"(?:^|(?<=::)){_SCHEME}+(?=://|::)")
+# Up to the host, the host with what stands before it, and the rest.
 _PARTS = re.compile(rf"({_SCHEME}+://)((?:{_SAME}[^/?#])*)((?:{_SAME}.)*)", re.DOTALL)
 _WEB = ("http", "https")
 _MARK = "sha256="

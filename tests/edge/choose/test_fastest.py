@@ -179,7 +179,7 @@ def test_the_form_of_the_fewest_instructions():
     report = Report()
     report.note = notes.append
     found = fastest(
-        generator("gpt", num_layers=1), calibration=[TEXTS], arm64="cortex-a76", report=report
+        generator("gpt", num_layers=1), calibration=TEXTS, arm64="cortex-a76", report=report
     )
     assert found.core == "cortex-a76" and all(form.milliseconds is None for form in found.forms)
     counts = [form.instructions for form in found.forms if form.refused is None]
