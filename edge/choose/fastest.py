@@ -138,7 +138,7 @@ def fastest(
     report: Report | None = None,
     **options: Any,
 ) -> Fastest:
-    """Converts a float model to the int8 form that is fastest on this machine, or takes least.
+    """Converts a float model to the int8 form that is fastest here, or least work on another core.
 
     The forms are `int8`, `int8` with floats between the matmuls of each kind of layer and of all,
     and `static_int8`. A form whose file does not match the model is left out.
@@ -181,6 +181,11 @@ def fastest(
     check_host(writer, checkpoint, get_precision(BASES[0]), ASKED)
     if not issubclass(getattr(writer, "artifact", Artifact), TfliteFile):
         raise InputError(f"Expected a target whose files LiteRT runs, got target={target}.")
+    if machine is not None and writer.custom_ops:
+        raise InputError(
+            f"Expected a target of LiteRT's own ops with arm64={arm64}, where there are no others, "
+            f"got target={target}."
+        )
     paths = rounded_paths(checkpoint)
     forms = [form for form in forms_of(paths) if form.precision in writer.target.precisions]
     # Data in memory may be readable only once.

@@ -179,7 +179,7 @@ MIXED = ("--precision", "mixed")
         (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--target", "saved_model"],
             "Expected a precision that the target saved_model can run, which are float32; got "
-            "--precision int8.",
+            "--precision mixed.",
         ),
         (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--lengths", "64"],

@@ -91,6 +91,10 @@ def test_what_cannot_be_counted(monkeypatch):
     with pytest.raises(InputError, match="^Expected threads=1 with arm64=cortex-a76, .* threads=2"):
         fastest(random_model(), arm64="cortex-a76", threads=2, **given)
     # Before anything is converted.
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "ready_machine", lambda note: "a machine")
+        with pytest.raises(InputError, match="own ops with arm64=cortex-a76, .*target=text"):
+            fastest(random_model(num_segments=0), arm64="cortex-a76", target="text", **given)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match="for --arm64, qemu-aarch64 is not installed"):
         fastest(random_model(), arm64="cortex-a76", **given)
@@ -179,7 +183,7 @@ def test_the_form_of_the_fewest_instructions():
     report = Report()
     report.note = notes.append
     found = fastest(
-        generator("gpt", num_layers=1), calibration=TEXTS, arm64="cortex-a76", report=report
+        generator("gpt", num_layers=1), calibration=TEXTS * 4, arm64="cortex-a76", report=report
     )
     assert found.core == "cortex-a76" and all(form.milliseconds is None for form in found.forms)
     counts = [form.instructions for form in found.forms if form.refused is None]
