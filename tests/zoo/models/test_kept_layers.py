@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 
 from keras_transformer.normalization import LayerNorm
@@ -77,22 +79,21 @@ def test_only_a_narrow_kernel_stays_wide():
         rounded(["*/point=int8"], {"kernel_bits": 4, "kernel_block": 8, "row_bits": 8})
 
 
-def beside_floats(keep, **settings):
-    """Names of the norms and matmuls of block 0, and behind it, that round rows for what is kept.
-
-    Those that do so anyway are left out.
-    """
+@functools.cache
+def rounding(*keep, **settings):
+    """Names of the norms and matmuls of block 0, and behind it, that round rows."""
     widths = {"kernel_bits": 8, "row_bits": 8, "activation_bits": 8}
+    model = build(CONFIG.replace(pre_norm=True, **settings), TASK, bits=widths, keep=keep)
+    return {
+        layer.path.removeprefix("encoder/block_0/").replace("sublayer/", "")
+        for layer in all_layers(model)
+        if isinstance(layer, KernelLayer | LayerNorm) and layer.built and layer.rounds_rows
+    }
 
-    def rounding(keep):
-        model = build(CONFIG.replace(pre_norm=True, **settings), TASK, bits=widths, keep=keep)
-        return {
-            layer.path.removeprefix("encoder/block_0/").replace("sublayer/", "")
-            for layer in all_layers(model)
-            if isinstance(layer, KernelLayer | LayerNorm) and layer.built and layer.rounds_rows
-        }
 
-    return rounding(keep) - rounding([])
+def beside_floats(keep, **settings):
+    """Those that do so for what is kept."""
+    return rounding(*keep, **settings) - rounding(**settings)
 
 
 @pytest.mark.parametrize(
