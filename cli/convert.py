@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from keras_transformer.cli import kinds, options
+from keras_transformer.edge.arm64.cores import CORES
 from keras_transformer.edge.precision import PRECISIONS, get_precision
 from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.edge.targets.target import About, Option
@@ -66,12 +67,14 @@ def lengths_of(_context: Any, _parameter: Any, value: str | None) -> list[int] |
     return lengths
 
 
-def _check_mixed(
+def _check_precision(
     precision: str | None, calibration: Path | None, keep: tuple[str, ...], rounding: str,
-    rotate: bool, of_mixed: dict[str, Any],
+    rotate: bool, arm64: str | None, of_mixed: dict[str, Any],
 ) -> None:  # fmt: skip
+    got = "no --precision" if precision is None else f"--precision {precision}"
+    if arm64 is not None and precision != AUTO:
+        raise click.UsageError(f"Expected --arm64 only with --precision int8:auto, got {got}.")
     if precision != MIXED:
-        got = "no --precision" if precision is None else f"--precision {precision}"
         for name in of_mixed:
             flag = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"Expected {flag} only with --precision mixed, got {got}.")
@@ -125,6 +128,11 @@ def _check_mixed(
     help="Data to calibrate the ranges on, with the checkpoint's columns, when a float checkpoint "
     "becomes an integer file.",
 )
+@click.option(
+    "--arm64", type=click.Choice(tuple(CORES)),
+    help="Choose by the instructions of one run on this core, emulated on Linux by QEMU, not by "
+    "the latency here, see benchmark --arm64.  [only with --precision int8:auto]",
+)
 @options.head(help="Name of the one task of a model of several that is converted.")
 @options.keep()
 @options.percentile()
@@ -172,7 +180,8 @@ def convert(
     lengths: list[int] | None, target: str, name: str | None, description: str,
     model_version: str, licence: str, out: Path, overwrite: bool,
     prune_vocabulary: Path | None, data: Path | None, max_drop: float | None,
-    language: str | None, head: str | None, max_seconds: float | None, **of_targets: Any,
+    language: str | None, head: str | None, max_seconds: float | None, arm64: str | None,
+    **of_targets: Any,
 ) -> None:  # fmt: skip
     """Convert a CHECKPOINT for a target, by default to a .tflite file with tokenizer and labels.
 
@@ -196,6 +205,9 @@ def convert(
     In the form that is fastest here: keras-transformer convert my_model --precision int8:auto
     --calibration train.tsv --out my_model.tflite
 
+    In the form of the fewest instructions on a phone's core: keras-transformer convert my_model
+    --precision int8:auto --arm64 cortex-a76 --calibration train.tsv --out my_model.tflite
+
     For ONNX Runtime: keras-transformer convert my_model --target onnx --out my_model_onnx
     """
     from keras_transformer.cli import display
@@ -209,7 +221,7 @@ def convert(
     check_backend("convert")
     of_mixed = {"data": data, "max_drop": max_drop, "language": language}
     of_mixed = {name: value for name, value in of_mixed.items() if value is not None}
-    _check_mixed(precision, calibration, keep, rounding, rotate, of_mixed)
+    _check_precision(precision, calibration, keep, rounding, rotate, arm64, of_mixed)
     about = About(
         name=name or out.stem, description=description, version=model_version, license=licence
     )
@@ -240,7 +252,7 @@ def convert(
             from keras_transformer.edge.choose.fastest import fastest
 
             artifact = fastest(
-                trained, keep=keep, rounding=rounding, rotate=rotate, **common
+                trained, keep=keep, rounding=rounding, rotate=rotate, arm64=arm64, **common
             ).artifact
         else:
             artifact = edge_convert.convert(

@@ -32,7 +32,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 class CommandError(click.ClickException):
     """An error that click prints on stderr as `Error: <sentence>` before exit with `exit_code`.
 
-    Long values in the sentence are shortened, and what a terminal would obey is escaped.
+    Long values in the sentence are shortened, passwords hidden, and what a terminal would obey is
+    escaped.
     """
 
     def __init__(self, sentence: str, exit_code: int):

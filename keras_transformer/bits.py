@@ -10,7 +10,8 @@ A name that is missing or None means float:
   arXiv:2109.12948; Sun et al. 2024, arXiv:2402.17762): where its inputs are added to a residual
   connection, too, as a post-norm's outputs are, and where its outputs are, in attention with
   rotated or normalized queries, in gated feed-forward layers, and at the logits of a vocabulary.
-  The outputs of all but the first are float.
+  The outputs of all but the first are float. It does so, too, where the inputs or the outputs of a
+  matmul are kept float.
 - `inner_bits`: width of the tensors between matmuls, inside norms, activations and softmax, which
   only a device that computes in integers throughout stores.
 """

@@ -4,18 +4,27 @@ import keras
 
 # Width of the kernels that stay wide among narrower ones.
 WIDE_BITS = 8
+_DECISIONS = ("stays_float", "trains_range", "stays_wide", "stays_dynamic")
 
 
 class RoundingLayer(keras.layers.Layer):
     """A layer that rounds, itself or in its sublayers.
 
-    The effects of `stay_float`, `stay_wide` and `train_range`, which are called after building, are
-    saved with the layer.
+    The effects of `stay_float`, `stay_wide`, `stay_dynamic` and `train_range`, which are called
+    after building, are saved with the layer.
     """
 
     stays_float = False
     trains_range = False
     stays_wide = False
+    stays_dynamic = False
+
+    def stay_dynamic(self):
+        """Makes a matmul with `row_bits` round its inputs row by row permanently.
+
+        A device multiplies integers only where both the inputs and the outputs are stored.
+        """
+        self.stays_dynamic = True
 
     def get_build_config(self):
         decided = {
@@ -28,14 +37,18 @@ class RoundingLayer(keras.layers.Layer):
     def build_from_config(self, config):
         super().build_from_config(config)
         inside = {one.path: one for one in self._flatten_layers()}
-        for path, (stays_float, trains_range, *stays_wide) in config.get("decided", {}).items():
+        for path, decisions in config.get("decided", {}).items():
             one = inside[f"{self.path}{path}"]
-            if trains_range:
+            # A file of an earlier version has the first two or three of the values.
+            decided = dict(zip(_DECISIONS, decisions, strict=False))
+            if decided["trains_range"]:
                 one.train_range()
-            if stays_float:
+            if decided["stays_float"]:
                 one.stay_float()
-            if any(stays_wide):  # a file from before this existed has two values
+            if decided.get("stays_wide"):
                 one.stay_wide()
+            if decided.get("stays_dynamic"):
+                one.stay_dynamic()
 
     def _decisions(self):
-        return [self.stays_float, self.trains_range, self.stays_wide]
+        return [getattr(self, name) for name in _DECISIONS]

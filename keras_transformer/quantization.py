@@ -170,7 +170,8 @@ class QuantizedLayer(RoundingLayer):
     @property
     def rounds_rows(self):
         """Whether a device rounds the inputs of the matmuls row by row, and stores none."""
-        return self.row_bits is not None and self.activation_bits is None
+        is_stored = self.activation_bits is not None and not self.stays_dynamic
+        return self.row_bits is not None and not is_stored
 
     def rows_read(self, inputs):
         """The inputs of the matmul with a rounded kernel, float32 where the device rounds them."""

@@ -297,10 +297,10 @@ ROOMS = {
         "zoo.checkpoint zoo.errors zoo.modalities zoo.storage", "ai_edge_litert numpy",
     ),
     "edge.choose": Room(
-        "edge.compare edge.compress edge.convert edge.precision edge.quantize edge.runtime "
-        "edge.targets layers zoo.backends zoo.checkpoint zoo.data zoo.errors zoo.evaluation "
-        "zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe zoo.storage "
-        "zoo.tabular zoo.training", "keras matplotlib",
+        "edge.arm64 edge.compare edge.compress edge.convert edge.precision edge.quantize "
+        "edge.runtime edge.targets layers zoo.backends zoo.checkpoint zoo.data zoo.errors "
+        "zoo.evaluation zoo.models zoo.models.running zoo.pretrained zoo.progress zoo.recipe "
+        "zoo.storage zoo.tabular zoo.training", "keras matplotlib",
     ),
     "edge.diagnose": Room(
         "edge.choose zoo.data zoo.errors zoo.evaluation zoo.outputs zoo.predictor zoo.storage "

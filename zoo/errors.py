@@ -3,19 +3,20 @@
 import contextlib
 from collections.abc import Iterator
 
-from keras_transformer.zoo.printable import shortened
+from keras_transformer.zoo.printable import shortened, without_passwords
 
 
 def no_file(path: object) -> FileNotFoundError:
     """Returns the error of a file that is missing."""
-    return FileNotFoundError(f"There is no file {path if path != '' else repr(path)}.")
+    shown = without_passwords(str(path), is_path=True) or repr(path)
+    return FileNotFoundError(f"There is no file {shown}.")
 
 
 class InputError(ValueError):
     """A mistake in the user's data, options or files (exit code 2 of a command).
 
     Args:
-        sentence: the sentence, whose long values are shortened.
+        sentence: the sentence, whose long values are shortened and passwords hidden.
     """
 
     def __init__(self, sentence: str):

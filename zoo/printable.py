@@ -1,4 +1,4 @@
-"""Text for a terminal: control characters are escaped, and long values in a sentence shortened."""
+"""Text for a terminal: control characters are escaped, long values shortened, passwords hidden."""
 
 import re
 
@@ -23,6 +23,14 @@ _DEPTHS = {"[": 1, "{": 1, "(": 1, "]": -1, "}": -1, ")": -1}
 # A shortened value with its name and what closes the sentence is no long word.
 _MOST_OF_A_WORD = 120
 _LONG_WORD = re.compile(rf"\S{{{_MOST_OF_A_WORD + 1},}}")
+
+# A name and a password in what is nearly an address: http:/name:password@host, http//..., https:...
+_SECRET = re.compile(
+    r"(?<![\w.+-])((?:[A-Za-z][\w+.-]{0,20})?(?::{1,3}/{0,4}|/{2,4}):?)"
+    r"[^\s/:@'\"]{1,100}:[^\s/'\"]{0,200}@"
+)
+# In a path, which lacks what an address begins with.
+_SECRET_OF_PATH = re.compile(r"(^|/)[^\s/:@]{1,100}:[^\s/]{0,200}@")
 
 
 def printable(text: str, encoding: str | None = None, *, lines: bool = False) -> str:
@@ -61,15 +69,29 @@ def printable_json(text: str, encoding: str | None = None) -> str:
     )
 
 
+def without_passwords(text: str, *, is_path: bool = False) -> str:
+    """Returns a text with `***` in place of the names and passwords in mistyped addresses.
+
+    Args:
+        text: any text. Of an address that is none but for a mistake nothing else knows it.
+        is_path: whether the whole text is a path, in which `name:password@` has no other sense.
+    """
+    text = _SECRET.sub(r"\1***@", text)
+    return _SECRET_OF_PATH.sub(r"\1***@", text) if is_path else text
+
+
 def shortened(sentence: str) -> str:
     """Returns a sentence in which long values are cut to about 80 characters, with an ellipsis.
 
     Values are quoted texts, lists, objects and words; a path is kept whole up to 300 characters.
+    Passwords are hidden, see `without_passwords`.
     """
+    if len(sentence) > _MOST_READ:
+        # One that is cut here is in the part that is left out below.
+        sentence = _cut(sentence, _MOST_READ, _MOST_READ // 10)
+    sentence = without_passwords(sentence)
     if len(sentence) <= MOST_CHARACTERS:
         return sentence
-    if len(sentence) > _MOST_READ:
-        sentence = _cut(sentence, _MOST_READ, _MOST_READ // 10)
     parts, place, unclosed = [], 0, set()
     for opening in _OPENING.finditer(sentence):
         start = opening.start()

@@ -151,9 +151,7 @@ def count_instructions(
                 f"Expected a file of LiteRT's own ops, {name} has those of TensorFlow Text, which "
                 "the emulated machine has not; convert with --target plain."
             )
-    check_tools(QEMU, "gcc", "readelf")
-    check_plugins()
-    machine = machine or find_machine(note)
+    machine = ready_machine(note) if machine is None else machine
     counted: list[Counted] = []
     with temporary_folder() as folder:
         plugin = compile_plugin(folder)
@@ -179,6 +177,21 @@ def count_instructions(
             )
     made_of = {"qemu": qemu_version(), **versions()}
     return Instructions(core=core, versions=made_of, files=tuple(counted))
+
+
+def ready_machine(note: Callable[[str], None]) -> Machine:
+    """Returns the machine of the cache, after checking that all that counts is installed.
+
+    Args:
+        note: receives messages of what is done.
+
+    Raises:
+        InputError: if a program is not installed.
+        RunError: if the machine cannot be made.
+    """
+    check_tools(QEMU, "gcc", "readelf")
+    check_plugins()
+    return find_machine(note)
 
 
 def invocations(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from keras_transformer.edge.arm64.cores import CORES, Core
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.storage.caches import cache_home
 from keras_transformer.zoo.storage.files import new_folder
 from keras_transformer.zoo.storage.locks import alone_in
 
@@ -133,11 +134,10 @@ def versions(python: str = PYTHON) -> dict[str, str]:
 
 def cache_folder(python: str = PYTHON) -> Path:
     """Returns the folder in which the machine of these versions is kept."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     name = "-".join(f"{short}{version}" for short, version in versions(python).items())
     # A machine of other cores is another machine.
     cores = hashlib.sha256(repr(CORES).encode()).hexdigest()[:8]
-    return Path(caches) / "keras-transformer" / "arm64" / f"{name}-{cores}"
+    return cache_home() / "keras-transformer" / "arm64" / f"{name}-{cores}"
 
 
 def find_machine(note: Callable[[str], None], python: str = PYTHON) -> Machine:

@@ -128,7 +128,7 @@ def mixed(
             "Expected a float checkpoint for mixed precision, got a quantized one; give the one "
             "that it was made from."
         )
-    check_host(writer, checkpoint, get_precision(PRECISION))
+    check_host(writer, checkpoint, get_precision(PRECISION), "mixed")
     if lengths is not None:
         checked_lengths(checkpoint, lengths)
     if smooth is None:

@@ -26,7 +26,8 @@ def same_kind(tensor, values, step, *, is_flat):
     """Whether a tensor may hold a point's values: it has their shape, and the point's step."""
     if (step is None) != (tensor.step is None):
         return False
-    # For one token, a projection's output is split into heads by a reshape at most.
+    # For one token, a projection's output is split into heads, and into groups of those that share
+    # keys, by reshapes at most; of more tokens the order of the values tells.
     same_size = is_flat and tensor.values.size == values.size
     if not same_size and _without_ones(tensor.values.shape) != _without_ones(values.shape):
         return False

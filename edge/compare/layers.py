@@ -119,7 +119,7 @@ def find_layers(
         step = None if point.bits is None else point.scale
         inside, fitting, size = both.inside[signature], {}, size_of(values)
         for place, tensor in tensors.of_size(values.size):
-            if same_kind(tensor, values, step, is_flat=place in inside.projected) and not is_far(
+            if same_kind(tensor, values, step, is_flat=place in inside.split) and not is_far(
                 values, tensor, size
             ):
                 error = distances(values, tensor, size).max()
@@ -295,7 +295,7 @@ def _loose(inside, spec):
     if spec.row_bits is None:
         return set()
     if spec.is_static:
-        return set().union(*inside.projected.values())
+        return inside.split
     return set(range(len(inside.tensor_names)))
 
 

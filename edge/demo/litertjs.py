@@ -4,13 +4,13 @@
 """
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.storage.caches import cache_home
 from keras_transformer.zoo.storage.files import new_folder
 
 _NPM_FILES = Path(__file__).parent / "npm"
@@ -32,8 +32,7 @@ _FILES = {
 
 def cache_folder() -> Path:
     """Returns the folder in which LiteRT.js is cached between demos."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches) / "keras-transformer" / f"litertjs-{VERSION}"
+    return cache_home() / "keras-transformer" / f"litertjs-{VERSION}"
 
 
 def find_litertjs(folder: Path | None, note: Callable[[str], None]) -> Path:

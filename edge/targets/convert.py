@@ -27,6 +27,7 @@ from keras_transformer.zoo.data.batches import Batches, SampledBatches
 from keras_transformer.zoo.data.rows import Rows
 from keras_transformer.zoo.data.sources import Source
 from keras_transformer.zoo.errors import InputError
+from keras_transformer.zoo.models.pooling import read_pooled
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report, default_report
 from keras_transformer.zoo.prune_vocabulary import Texts, prune_checkpoint, pruning_note
@@ -131,9 +132,18 @@ def convert(
         range_method=range_method, smooth=smooth, rounding=rounding, keep=tuple(keep),
         lengths=None if lengths is None else tuple(lengths), note=report.note,
     )  # fmt: skip
-    # Each head is compared as a model of its own, which may read less than all of them do.
-    with whole_outputs() if checkpoint.head_names else contextlib.nullcontext():
+    with whole_outputs() if _reads_apart(checkpoint) else contextlib.nullcontext():
         return writer.write(request)
+
+
+def _reads_apart(checkpoint: Checkpoint) -> bool:
+    """Whether a head on an encoder of several reads one vector, and another one all positions.
+
+    Each head is compared as a model of its own, which would compute less than the file does.
+    """
+    if not checkpoint.head_names or checkpoint.matches_kinds:
+        return False
+    return len(read_pooled(checkpoint.task.head())) > 1
 
 
 def _rotated(checkpoint: Checkpoint, spec: Precision, report: Report) -> Checkpoint:
@@ -188,8 +198,20 @@ def open_writer(target: str, about: About | None = None, **options: Any) -> Writ
     return entry.open(about, **options)
 
 
-def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
-    """Raises InputError if a target's host cannot load the checkpoint or run the precision."""
+def check_host(
+    writer: Writer, checkpoint: Checkpoint, spec: Precision, asked: str = ""
+) -> None:  # fmt: skip
+    """Checks that a target's host can load the checkpoint and run the precision.
+
+    Args:
+        writer: writer of the target.
+        checkpoint: the checkpoint.
+        spec: the precision.
+        asked: what was asked for, if that is no precision of `edge.precision`.
+
+    Raises:
+        InputError: if it cannot.
+    """
     if checkpoint.head_names and writer.name != _OF_HEADS:
         raise InputError(_without_heads(writer, checkpoint))
     reason = writer.loads(checkpoint)
@@ -198,7 +220,7 @@ def check_host(writer: Writer, checkpoint: Checkpoint, spec: Precision) -> None:
     if spec.name not in writer.target.precisions:
         raise InputError(
             f"Expected a precision that the target {writer.name} can run, which are "
-            f"{', '.join(writer.target.precisions)}; got precision={spec.name}."
+            f"{', '.join(writer.target.precisions)}; got precision={asked or spec.name}."
         )
     reason = writer.refuses(spec)
     if reason is not None:

@@ -123,6 +123,7 @@ class Inside:
         tensor_names: tensor names of the graph by index.
         projected: indices of the outputs of matmuls with a kernel, and of the same values in other
             shapes, with a constant added, or rounded to a grid.
+        split: all of these indices.
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class Inside:
             for same in self.projected.values() if is_same else ():
                 if given[0] in same:
                     same.add(int(op.outputs[0]))
+        self.split = set().union(*self.projected.values())
         self._sources = {
             output: [place for place in op.inputs.tolist() if place >= 0]
             for op in graph.operators

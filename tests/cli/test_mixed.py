@@ -136,6 +136,10 @@ MIXED = ("--precision", "mixed")
             "Expected --calibration FILE with --precision int8:auto, got none.",
         ),
         (
+            ["--precision", "int8", "--arm64", "cortex-a76"],
+            "Expected --arm64 only with --precision int8:auto, got --precision int8.",
+        ),
+        (
             ["--max-drop", "1"],
             "Expected --max-drop only with --precision mixed, got no --precision.",
         ),
@@ -175,7 +179,7 @@ MIXED = ("--precision", "mixed")
         (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--target", "saved_model"],
             "Expected a precision that the target saved_model can run, which are float32; got "
-            "--precision int8.",
+            "--precision mixed.",
         ),
         (
             [*MIXED, "--data", "{rows}", "--calibration", "{rows}", "--lengths", "64"],

@@ -2,12 +2,18 @@
 
 import io
 import json
+import os
 import time
 
 import pytest
 
-from keras_transformer.zoo.errors import InputError, RunError
-from keras_transformer.zoo.printable import printable, printable_json, shortened
+from keras_transformer.zoo.errors import InputError, RunError, no_file
+from keras_transformer.zoo.printable import (
+    printable,
+    printable_json,
+    shortened,
+    without_passwords,
+)
 from keras_transformer.zoo.progress import Printed
 from keras_transformer.zoo.tabular import Grid, Tabular
 
@@ -101,3 +107,42 @@ def test_results_and_reports_in_python_are_escaped_too():
     for text in (repr(Result()), file.getvalue()):
         assert r"\x1b]0;gotcha\x07" in text
         assert "\x1b" not in text and "\x07" not in text
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http:/me:hush@host/a.tsv", "http:/***@host/a.tsv"),
+        ("http//me:hush@host/a.tsv", "http//***@host/a.tsv"),
+        ("http:://me:hush@host:8/a.tsv", "http:://***@host:8/a.tsv"),
+        ("http//:me:hush@host/a*.tsv", "http//:***@host/a*.tsv"),
+        ("https:me:hush@host/a.tsv", "https:***@host/a.tsv"),
+        ("://me:hu@sh@host/a.tsv", "://***@host/a.tsv"),
+        ("zip://a.tsv::http:/me:hush@host/b.zip", "zip://a.tsv::http:/***@host/b.zip"),
+    ],
+)
+def test_passwords_of_mistyped_addresses_are_hidden(address, shown):
+    sentence = f"Expected a file, got '{address}'."
+    assert without_passwords(sentence) == f"Expected a file, got '{shown}'."
+    for error in (InputError, RunError):
+        assert str(error(sentence)) == f"Expected a file, got '{shown}'."
+    assert "hush" not in str(no_file(address))
+    # As a path it loses a slash, and what was its beginning is a folder.
+    assert "hush" not in str(no_file(os.path.abspath(address)))
+
+
+def test_a_path_without_a_scheme_may_have_a_password():
+    for path in ("me:hush@host/a.tsv", "/data/me:hush@host/a.tsv"):
+        hidden = path.replace("me:hush", "***")
+        assert str(no_file(path)) == f"There is no file {hidden}."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Expected a time, got '12:30@home'.", "me@host.org: 3 rows", "C:\\data\\a.tsv", "a: b@c",
+        "/data/run:2/a@b.tsv", "https://host:8/a@b", "got label='x:y', text='z@w'.", "",
+    ],
+)  # fmt: skip
+def test_other_texts_stay_as_they_are(text):
+    assert without_passwords(text) == text

@@ -13,6 +13,7 @@ _SCHEME = "[A-Za-z][A-Za-z0-9+.-]"
 # What is in something else has its address before that of the other: zip://a.tsv::https://b.zip.
 _ADDRESS = re.compile(rf"({_SCHEME}+::)*{_SCHEME}+://")
 _SAME = rf"(?!::{_SCHEME}+://)"
+_SCHEMES = re.compile(rf"(?:^|(?<=::)){_SCHEME}+(?=://|::)")
 # Up to the host, the host with what stands before it, and the rest.
 _PARTS = re.compile(rf"({_SCHEME}+://)((?:{_SAME}[^/?#])*)((?:{_SAME}.)*)", re.DOTALL)
 _WEB = ("http", "https")
@@ -38,13 +39,15 @@ def is_remote(source: Any) -> bool:
 def public(source: Any) -> Any:
     """Returns an address without what may be a secret; what is none is returned as it is.
 
-    Of a query its hash is left, which tells addresses apart.
+    Of a query its hash is left, which tells addresses apart. Schemes are in lower case, as fsspec
+    knows them.
     """
     if not is_remote(source):
         return source
-    shown = Address(_PARTS.sub(_without_secrets, source))
-    if shown != source:
-        _full[shown] = str(source)
+    full = _SCHEMES.sub(lambda found: found[0].lower(), source)
+    shown = Address(_PARTS.sub(_without_secrets, full))
+    if shown != full:
+        _full[shown] = full
     return shown
 
 

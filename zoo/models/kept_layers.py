@@ -7,6 +7,7 @@ import keras
 
 from keras_transformer.decisions import WIDE_BITS
 from keras_transformer.embeddings import TokenEmbedding
+from keras_transformer.normalization import LayerNorm
 from keras_transformer.quantization import KernelLayer, Projection, QuantPoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.layer_names import without_prefix
@@ -16,6 +17,11 @@ from keras_transformer.zoo.models.heads import path_in_whole
 WIDE = "=int8"
 # Inputs and outputs of blocks, which a neighbour's matmul may need as integers.
 STREAM = ("norm_point", "final_point", "embedding_norm_point", "embedding_point")
+# Projections of a sublayer that read its norm; cross attention's keys and values read the memory.
+_BEHIND_NORM = (
+    "attention/sublayer/query", "/attention/sublayer/key", "/attention/sublayer/value",
+    "/feed_forward/sublayer/up",
+)  # fmt: skip
 
 
 def keep_layers(
@@ -56,7 +62,49 @@ def keep_layers(
             )
         for layer in kept:
             layer.stay_wide() if stays_wide else layer.stay_float()
+    _round_rows_beside_floats(model, [one for one in layers if isinstance(one, QuantPoint)])
     return tuple(found) if head else tuple(patterns)
+
+
+def _round_rows_beside_floats(model: keras.Model, points: Sequence[QuantPoint]) -> None:
+    """Makes matmuls round the rows that they read where what they read or write stays float.
+
+    Of such a matmul a device stores the kernel alone, and computes as in `dynamic_bits`. The points
+    of pooled vectors, of memories and of convolutions are not looked for: with these alone in float
+    a file departs from its simulation, and is refused.
+
+    Args:
+        model: the model.
+        points: its points that rounded before any was made float.
+    """
+    paths = {one.path for one in points}
+    floats = {one.path for one in points if one.stays_float}
+    for layer in model._flatten_layers() if floats else ():
+        is_matmul = isinstance(layer, KernelLayer | LayerNorm) and layer.row_bits is not None
+        if is_matmul and layer.built and not floats.isdisjoint(_beside(layer.path, paths)):
+            layer.stay_dynamic()
+
+
+def _beside(path, points):
+    """Paths of the points that store what a projection reads and writes, or what a norm writes."""
+    whole, _, factor = path.rpartition("/")
+    if factor == "reduce":
+        return {*_read(whole), f"{whole}/reduced_point"}
+    if factor == "expand":
+        return {f"{whole}/reduced_point", _written(whole, points)}
+    return {*_read(path), _written(path, points)}
+
+
+def _read(path):
+    is_behind = path.endswith(_BEHIND_NORM)
+    return {f"{path.rpartition('/sublayer/')[0]}/norm_point"} if is_behind else set()
+
+
+def _written(path, points):
+    owner = path.rpartition("/")[0]
+    own = f"{path}_point", f"{path.removesuffix('_norm')}_point"
+    # A relu is a part of the projection before it.
+    return next((one for one in own if one in points), f"{owner}/activation_point")
 
 
 def rounded_layers(model: keras.Model) -> list[keras.layers.Layer]:

@@ -28,15 +28,14 @@ def pool(parts: Parts, x: KerasTensor, mask: KerasTensor | None) -> KerasTensor:
 
 
 def reads_first(config: TransformerConfig, head: Head | Heads | None) -> bool:
-    """Whether all heads of an encoder read the vector of its first position alone.
+    """Whether all heads of an encoder read the vector of its first position alone."""
+    return config.pooling == "first" and False not in read_pooled(head)
 
-    With keys that heads share it is not said: a static int8 file's projection of one query cannot
-    be told from others then, so that its conversion would be refused.
-    """
+
+def read_pooled(head: Head | Heads | None) -> set[bool]:
+    """Whether heads read one vector of all positions, as a set of the answers of each."""
     heads = head.heads.values() if isinstance(head, Heads) else [head] if head else []
-    pooled = all(one.kind in ("pooled", "vector") for one in heads)
-    shares = config.num_key_value_heads not in (0, config.num_heads)
-    return pooled and config.pooling == "first" and not shares
+    return {one.kind in ("pooled", "vector") for one in heads}
 
 
 def _first(parts, x, mask):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ai_edge_litert import schema_py_generated as schema
+
 from keras_transformer.edge.convert.convert import Request
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.targets.artifact import Artifact
@@ -163,24 +165,35 @@ class Micro(FlatbufferWriter):
             RunError: if TensorFlow Lite Micro lacks an op; the message names it and its layer.
         """
         size = arena_bytes(flatbuffer)
-        self.check_arena(size, "the arena")
+        self.check_arena(size, "the arena", is_variable=_reads_ids(flatbuffer))
         return {"arena_bytes": size}
 
-    def check_arena(self, size: int, what: str) -> None:
+    def check_arena(self, size: int, what: str, *, is_variable: bool) -> None:
         """Checks that a size in bytes is within the limit.
 
         Args:
             size: the size.
             what: what is that large, with its article.
+            is_variable: whether inputs may have another length.
 
         Raises:
             InputError: if it is not.
         """
         if self.arena_limit is not None and size > self.arena_limit:
+            advice = "shorter inputs with --lengths, or a model of"
+            if not is_variable:
+                advice = "a model of fewer positions (larger patches, shorter sounds),"
             raise InputError(
                 f"Expected {what} within arena_limit={self.arena_limit} bytes, got {size} bytes; "
-                "take shorter inputs with --lengths, or a model of fewer heads or a smaller width."
+                f"take {advice} fewer heads or a smaller width."
             )
+
+
+def _reads_ids(flatbuffer: bytes) -> bool:
+    """Whether an input is of ids, of which there may be fewer; other rows have one shape."""
+    graph = schema.Model.GetRootAs(flatbuffer, 0).Subgraphs(0)
+    kinds = {graph.Tensors(place).Type() for place in graph.InputsAsNumpy().tolist()}
+    return schema.TensorType.INT32 in kinds
 
 
 def arena_bytes(flatbuffer: bytes) -> int:

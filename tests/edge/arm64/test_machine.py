@@ -54,6 +54,13 @@ def test_packages_that_cannot_be_fetched(tools):
     assert list(folder.iterdir()) == []
 
 
+def test_a_cache_that_is_relative_is_ignored(monkeypatch, tmp_path):
+    """Programs in it run in folders of their own."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    assert machine.cache_folder().is_relative_to(tmp_path / ".cache" / "keras-transformer")
+
+
 def test_a_qemu_that_says_no_version(tools):
     fake(tools, "qemu-aarch64", 'echo "no such option" >&2\nexit 1')
     with pytest.raises(RunError) as caught:

@@ -4,12 +4,24 @@ import dataclasses
 
 import pytest
 
+from keras_transformer.edge.arm64.instructions import count_instructions
 from keras_transformer.edge.choose import fastest as module
-from keras_transformer.edge.choose.fastest import Fastest, Form, fastest, forms_of, rounded_paths
+from keras_transformer.edge.choose.fastest import (
+    Fastest,
+    Form,
+    fastest,
+    forms_of,
+    points_of,
+    rounded_paths,
+)
 from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.precision import get_precision
 from keras_transformer.edge.runtime.runner import Runner
+from keras_transformer.edge.targets.convert import convert
 from keras_transformer.zoo.errors import InputError, RunError
+from keras_transformer.zoo.progress import Report
+from tests.arm64 import emulated
+from tests.edge.generators import calibration, generator
 from tests.edge.models import random_model
 
 TEXTS = [f"w{i} w{i + 1} w{i + 2}" for i in range(33)]
@@ -58,6 +70,36 @@ def test_what_was_chosen_is_said(monkeypatch):
     }  # fmt: skip
 
 
+def test_instructions_in_place_of_latency():
+    plain, floats = (
+        dataclasses.replace(form, milliseconds=None, instructions=count)
+        for form, count in ((PLAIN, 4_000_000), (FLOATS, 3_000_000))
+    )
+    assert module._best([plain, floats, STATIC]) == 1
+    found = Fastest(artifact=None, chosen=floats, forms=(plain, floats, STATIC), core="cortex-a53")
+    assert found.rows() == {
+        "fastest form": "int8 with floats in feed-forward, 3.000 M instructions, 0.75 times the "
+        "instructions of int8, on an emulated cortex-a53",
+        "other forms": "int8, 4.000 M instructions; static_int8, refused",
+    }
+
+
+def test_what_cannot_be_counted(monkeypatch):
+    given = {"calibration": (TEXTS,)}
+    with pytest.raises(InputError, match="^Expected core to be one of cortex-a53, .*'cortex-m7'"):
+        fastest(random_model(), arm64="cortex-m7", **given)
+    with pytest.raises(InputError, match="^Expected threads=1 with arm64=cortex-a76, .* threads=2"):
+        fastest(random_model(), arm64="cortex-a76", threads=2, **given)
+    # Before anything is converted.
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "ready_machine", lambda note: "a machine")
+        with pytest.raises(InputError, match="own ops with arm64=cortex-a76, .*target=text"):
+            fastest(random_model(num_segments=0), arm64="cortex-a76", target="text", **given)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="for --arm64, qemu-aarch64 is not installed"):
+        fastest(random_model(), arm64="cortex-a76", **given)
+
+
 def test_a_quantized_checkpoint():
     quantized = dataclasses.replace(random_model(), bits=get_precision("int8").bits)
     with pytest.raises(InputError, match="^Expected a float checkpoint to choose the fastest int8"):
@@ -65,8 +107,9 @@ def test_a_quantized_checkpoint():
 
 
 def test_a_target_whose_files_litert_does_not_run():
-    with pytest.raises(InputError, match="precision=int8"):
-        fastest(random_model(), calibration=(TEXTS,), target="onnx")
+    for target in ("onnx", "micro"):
+        with pytest.raises(InputError, match="can run, which are .*; got precision=int8:auto.$"):
+            fastest(random_model(), calibration=(TEXTS,), target=target)
 
 
 def test_no_form_that_matches(monkeypatch):
@@ -76,6 +119,37 @@ def test_no_form_that_matches(monkeypatch):
     monkeypatch.setattr(module, "convert", refuse)
     with pytest.raises(RunError, match="^No form of int8 matches the model: It differs."):
         fastest(random_model(), calibration=(TEXTS,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "place"),
+    [
+        # Both kinds of layers: the conversion compares each layer with Keras', to 1e-4.
+        ("gpt", {"num_layers": 1}, 3),
+        *(
+            pytest.param(kind, {}, place, marks=pytest.mark.slow)
+            for kind in ("gpt", "t5", "alibi", "transformer", "bart") for place in (1, 2, 3)
+        ),
+        pytest.param("gpt", {"rank": 4, "activation": "relu"}, 3, marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
+def test_forms_of_generating_models_match_them(kind, settings, place):
+    """In pre-norm blocks, too, whose matmuls read what a norm stores."""
+    checkpoint = generator(kind, **settings)
+    paths = rounded_paths(checkpoint)
+    form = forms_of(paths)[place]
+    assert form.kinds
+    keep = [f"{one}=float32" for one in points_of(paths, form)]
+    made = convert(checkpoint, form.precision, calibration=calibration(kind), keep=keep)
+    assert Runner(bytes(made)).description["keep"] == sorted(points_of(paths, form))
+
+
+def test_floats_before_a_matmul_of_floats():
+    """It rounds the rows that it reads: no norm's output is rounded before it."""
+    paths = rounded_paths(random_model(pre_norm=True))
+    for form in forms_of(paths)[1:3]:
+        norm = f"*/{form.kinds[0].replace('-', '_')}/norm_point"
+        assert norm in points_of(paths, form)
 
 
 @pytest.mark.slow
@@ -100,3 +174,21 @@ def test_the_file_of_the_fastest_form(monkeypatch):
     )
     [measured] = benchmark(artifact, runs=1).files
     assert measured.partitions == 1 and "GELU" not in measured.outside_ops
+
+
+@pytest.mark.slow
+def test_the_form_of_the_fewest_instructions():
+    """The choice is that of the counts of `count_instructions` for each form's file."""
+    machine, notes = emulated(), []
+    report = Report()
+    report.note = notes.append
+    found = fastest(
+        generator("gpt", num_layers=1), calibration=TEXTS * 4, arm64="cortex-a76", report=report
+    )
+    assert found.core == "cortex-a76" and all(form.milliseconds is None for form in found.forms)
+    counts = [form.instructions for form in found.forms if form.refused is None]
+    assert len(counts) > 2 and found.chosen.cost in (min(counts), counts[0])
+    counted = count_instructions(found.artifact, "cortex-a76", note=print, machine=machine)
+    assert counted.files[0].instructions == pytest.approx(found.chosen.instructions, rel=1e-3)
+    assert "on an emulated cortex-a76" in found.artifact.measured["fastest form"]
+    assert sum("on cortex-a76" in note for note in notes) == len(counts)

@@ -55,6 +55,13 @@ def test_npm_fills_the_cache_once(cache, tmp_path):
     assert len(notes) == 1
 
 
+def test_a_cache_that_is_relative_is_ignored(monkeypatch, tmp_path):
+    """Where npm runs is a folder of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    assert litertjs.cache_folder().parent == tmp_path / ".cache" / "keras-transformer"
+
+
 def test_the_packages_are_pinned_by_their_hashes():
     folder = os.path.join(os.path.dirname(litertjs.__file__), "npm")
     with open(os.path.join(folder, "package-lock.json"), encoding="utf-8") as file:

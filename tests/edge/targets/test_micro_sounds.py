@@ -12,6 +12,7 @@ from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.targets.micro.c_code import array, filled, quoted
+from keras_transformer.edge.targets.registry import get_target
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.modalities.audio import AudioSettings
 from keras_transformer.zoo.modalities.log_mel import IntegerLogMel, StoredScale
@@ -86,6 +87,18 @@ def test_the_file_is_its_simulation_and_reads_spectrograms(artifact, runner):
     assert np.mean(np.array(found) == ours) > 0.97
     [compared] = kt.compare(trained(), artifact, (rows, labels))
     assert compared.same_weights and compared.parity.agreement > 0.97
+
+
+def test_an_arena_above_the_limit_of_inputs_of_one_shape(artifact):
+    """For which --lengths is an error itself."""
+    flatbuffer, description, _ = unpack(artifact)
+    limit = description["arena_bytes"] - 1
+    with pytest.raises(InputError) as error:
+        get_target("micro").open(arena_limit=limit).facts(flatbuffer)
+    assert str(error.value) == (
+        f"Expected the arena within arena_limit={limit} bytes, got {limit + 1} bytes; take a model "
+        "of fewer positions (larger patches, shorter sounds), fewer heads or a smaller width."
+    )
 
 
 def test_micro_runs_it_as_litert_does(artifact, runner):

@@ -66,6 +66,8 @@ def test_what_an_address_is():
             "zip://a.tsv::cached::https://host/b?sha256=18639266",
         ),
         ("cached::https://me:hush@host/a.tsv", "cached::https://host/a.tsv"),
+        ("HTTPS://me:hush@Host/A.tsv", "https://Host/A.tsv"),
+        ("ZIP://A.tsv::Cached::S3://key:hush@B/C.zip", "zip://A.tsv::cached::s3://B/C.zip"),
     ],
 )
 def test_secrets_are_not_shown(address, shown):
@@ -122,6 +124,12 @@ def test_rows_are_those_of_local_files(bucket, tmp_path):
     assert source_digest(one) == source_digest(tmp_path / "a.tsv")
     assert read_source(one, ["text"]).path == one
     assert [path.name for path in files_of(far)] == ["a.tsv", "b.tsv"]
+
+
+def test_schemes_are_read_in_capitals(bucket):
+    table = read_source("MEMORY://bucket/shards/*.tsv", ["text"])
+    assert table.columns["text"] == ["one", "two", "three"]
+    assert table.path == "memory://bucket/shards/*.tsv"
 
 
 def test_plain_text_and_mixtures(bucket, tmp_path):
@@ -190,6 +198,7 @@ def test_a_web_server(web):
     assert [path for path in web.gets if path.endswith(".tsv")] == ["/a.tsv", "/b.tsv"]
     assert table.path == address_of(web, "*.tsv")
     assert table.at(2) == f"{address_of(web, 'b.tsv')}, line 2"
+    assert len(files_of(address_of(web, "a.tsv").replace("http", "HTTP"))) == 1
 
 
 @pytest.mark.parametrize(

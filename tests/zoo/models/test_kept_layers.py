@@ -1,6 +1,9 @@
+import functools
+
 import pytest
 
-from keras_transformer.quantization import Projection, QuantPoint
+from keras_transformer.normalization import LayerNorm
+from keras_transformer.quantization import KernelLayer, Projection, QuantPoint
 from keras_transformer.zoo.errors import InputError
 from keras_transformer.zoo.models.build import all_layers, build
 from keras_transformer.zoo.models.config import TransformerConfig
@@ -74,3 +77,67 @@ def test_only_a_narrow_kernel_stays_wide():
         rounded(["*/down=int8"])
     with pytest.raises(InputError, match="'\\*/point' to match the path of a kernel"):
         rounded(["*/point=int8"], {"kernel_bits": 4, "kernel_block": 8, "row_bits": 8})
+
+
+@functools.cache
+def rounding(*keep, **settings):
+    """Names of the norms and matmuls of block 0, and behind it, that round rows."""
+    widths = {"kernel_bits": 8, "row_bits": 8, "activation_bits": 8}
+    model = build(CONFIG.replace(pre_norm=True, **settings), TASK, bits=widths, keep=keep)
+    return {
+        layer.path.removeprefix("encoder/block_0/").replace("sublayer/", "")
+        for layer in all_layers(model)
+        if isinstance(layer, KernelLayer | LayerNorm) and layer.built and layer.rounds_rows
+    }
+
+
+def beside_floats(keep, **settings):
+    """Those that do so for what is kept."""
+    return rounding(*keep, **settings) - rounding(**settings)
+
+
+@pytest.mark.parametrize(
+    ("keep", "found"),
+    [
+        ("encoder/block_0/*/up_point", {"feed_forward/up"}),
+        # What is behind a function of the outputs says nothing of them.
+        ("encoder/block_0/*/activation_point", set()),
+        ("encoder/block_0/feed_forward/norm_point", {"feed_forward/norm", "feed_forward/up"}),
+        (
+            "encoder/block_0/attention/norm_point",
+            {f"attention/{name}" for name in ("norm", "query", "key", "value")},
+        ),
+        ("encoder/block_0/*/value_point", {"attention/value"}),
+        ("encoder/block_0/*/scores_point", set()),
+        ("pooler_point", {"pooler"}),
+        ("encoder/final_point", {"encoder/final_norm"}),
+    ],
+)
+def test_matmuls_beside_floats_round_the_rows_that_they_read(keep, found):
+    assert beside_floats([keep]) == found
+
+
+def test_what_a_relu_and_low_rank_factors_write():
+    point = "encoder/block_0/*/activation_point"
+    assert beside_floats([point], activation="relu") == {"feed_forward/up"}
+    expand = {f"feed_forward/up/{factor}" for factor in ("reduce", "expand")}
+    assert beside_floats(["*block_0/*/up_point"], rank=2) == {"feed_forward/up/expand"}
+    assert beside_floats(["*block_0/feed_forward/sublayer/up/reduced_point"], rank=2) == expand
+
+
+def test_cross_attention_reads_its_keys_and_values_elsewhere():
+    config = CONFIG.replace(architecture="encoder-decoder", pre_norm=True, pooler="none")
+    widths = {"kernel_bits": 8, "row_bits": 8, "activation_bits": 8}
+    model = build(config, bits=widths, keep=["decoder/block_0/cross_attention/norm_point"])
+    owner = "decoder/block_0/cross_attention/sublayer"
+    rounding = {layer.path: layer.rounds_rows for layer in all_layers(model)
+                if isinstance(layer, Projection)}  # fmt: skip
+    assert [rounding[f"{owner}/{name}"] for name in ("query", "key", "value")] == [
+        True, False, False,
+    ]  # fmt: skip
+
+
+def test_without_row_bits_matmuls_stay_as_they_are():
+    model = build(CONFIG.replace(pre_norm=True), TASK, bits=BITS, keep=["*/up_point"])
+    layers = [layer for layer in all_layers(model) if isinstance(layer, KernelLayer)]
+    assert not any(layer.rounds_rows or layer.stays_dynamic for layer in layers)

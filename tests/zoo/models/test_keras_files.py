@@ -99,6 +99,16 @@ def test_a_built_model_comes_back(tmp_path, name, changes, task, stored):
     np.testing.assert_array_equal(outputs(again, inputs), outputs(model, inputs))
 
 
+def test_matmuls_beside_floats_come_back(tmp_path):
+    kept = {"bits": {**INT8, "row_bits": 8}, "keep": ["*/up_point", "*/attention/norm_point"]}
+    model = filled(build(tiny("gpt_nano"), **kept))
+    loaded, inputs = reloaded(model, tmp_path), inputs_of(model)
+    np.testing.assert_array_equal(outputs(loaded, inputs), outputs(model, inputs))
+    stay = [{one.path for one in all_layers(of) if getattr(one, "stays_dynamic", False)}
+            for of in (loaded, model)]  # fmt: skip
+    assert stay[0] == stay[1] and "decoder/block_0/feed_forward/sublayer/up" in stay[0]
+
+
 @keras.saving.register_keras_serializable(package="tests")
 class Tagger(keras.Model):
     """What a user writes who builds upon the layers."""

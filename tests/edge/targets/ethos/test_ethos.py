@@ -253,6 +253,10 @@ def test_sram_above_the_limit(checkpoint, integers, made):
     with pytest.raises(InputError) as error:
         writer(arena_limit=needed - 1, host_lookup=True).compiled(integers, checkpoint)
     assert f"within arena_limit={needed - 1} bytes, got {needed} bytes;" in str(error.value)
+    assert "take shorter inputs with --lengths, or a model of fewer heads" in str(error.value)
+    # Pictures and sounds have one shape: for them the option is an error itself.
+    with pytest.raises(InputError, match="got 9 bytes; take a model of fewer positions [(]larger"):
+        writer(arena_limit=8).check_arena(9, "the SRAM", is_variable=False)
 
 
 @pytest.mark.parametrize(
