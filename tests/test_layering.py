@@ -1,6 +1,7 @@
 """The house rules of imports and files, read from the syntax tree of every module."""
 
 import ast
+import functools
 import subprocess
 import sys
 from collections import Counter
@@ -12,12 +13,8 @@ import pytest
 from tests.rooms import MAX_FILES_IN_A_ROOM, ROOMS
 
 ROOT = Path(__file__).parent.parent
-LAYERS, ZOO, EDGE, CLI = (
-    "keras_transformer",
-    "keras_transformer.zoo",
-    "keras_transformer.edge",
-    "keras_transformer.cli",
-)
+LAYERS = "keras_transformer"
+ZOO, EDGE, CLI = (f"{LAYERS}.{name}" for name in ("zoo", "edge", "cli"))
 FOLDERS = {LAYERS: "keras_transformer", ZOO: "zoo", EDGE: "edge", CLI: "cli"}
 # Outside cli/, where a command imports TensorFlow only when it runs, an import inside a function
 # needs a reason.
@@ -70,10 +67,9 @@ LOCAL_IMPORTS = {
 }
 MAX_LINES = 320
 MODULES = [
-    (package, path)
-    for package, folder in FOLDERS.items()
+    (package, path) for package, folder in FOLDERS.items()
     for path in sorted((ROOT / folder).glob("**/*.py"))
-]
+]  # fmt: skip
 FILES = [path for _, path in MODULES] + sorted((ROOT / "tests").glob("**/*.py"))
 
 
@@ -94,6 +90,11 @@ def imports(tree: ast.AST, package: str) -> Iterator[str]:
             parents = package.split(".")[: package.count(".") + 2 - node.level]
             module = ".".join([*(parents if node.level else []), *filter(None, [node.module])])
             yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+@functools.cache
+def imported(path: Path, package: str) -> list[str]:
+    return [*imports(parsed(path), package)]
 
 
 def local_imports(tree: ast.AST, package: str) -> Iterator[str]:
@@ -190,7 +191,7 @@ def test_import_arrows():
     wrong = [
         f"{named(path)} imports {name}"
         for package, path in IN_ROOMS
-        for name in imports(parsed(path), package)
+        for name in imported(path, package)
         if owner(name) is not None
         and room_named(name) not in {room_of(path), *ROOMS[room_of(path)].rooms.split()}
     ]
@@ -202,7 +203,7 @@ def test_rooms_import_the_packages_that_the_table_names():
     wrong = [
         f"{named(path)} imports {name}"
         for package, path in modules
-        for name in imports(parsed(path), package)
+        for name in imported(path, package)
         if owner(name) is None
         and top(name) not in {*ROOMS[room_of(path)].packages.split(), *sys.stdlib_module_names}
     ]
@@ -214,7 +215,7 @@ def test_the_layers_and_the_zoo_know_nothing_above_them():
     wrong = [
         f"{named(path)} imports {name}"
         for package, path in MODULES
-        for name in imports(parsed(path), package)
+        for name in imported(path, package)
         if owner(name) in above.get(package, ())
     ]
     assert wrong == []
@@ -247,7 +248,7 @@ def test_packages_are_imported_by_their_installed_names():
     wrong = [
         f"{named(path)} imports {name}"
         for path in FILES
-        for name in imports(parsed(path), LAYERS)
+        for name in imported(path, LAYERS)
         if top(name) in {"zoo", "edge", "cli"}
     ]
     assert wrong == []
@@ -266,7 +267,7 @@ def test_nothing_is_pickled():
     wrong = [
         f"{named(path)} imports {name}"
         for path in FILES
-        for name in imports(parsed(path), LAYERS)
+        for name in imported(path, LAYERS)
         if top(name) in {"pickle", "cloudpickle", "dill"}
     ]
     assert wrong == []
@@ -275,9 +276,8 @@ def test_nothing_is_pickled():
 def test_keras_is_never_reached_through_tensorflow():
     def reaches(path: Path) -> bool:
         tree = parsed(path)
-        return any(name.startswith("tensorflow.keras") for name in imports(tree, LAYERS)) or any(
-            isinstance(node, ast.Attribute)
-            and node.attr == "keras"
+        return any(name.startswith("tensorflow.keras") for name in imported(path, LAYERS)) or any(
+            isinstance(node, ast.Attribute) and node.attr == "keras"
             and isinstance(node.value, ast.Name)
             and node.value.id in {"tf", "tensorflow"}
             for node in ast.walk(tree)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -75,31 +77,63 @@ def runs(tmp_path_factory):
     return Runs(folder=folder, trained=trained, quantized=quantized, examples=examples)
 
 
+class Files(Mapping):
+    """Paths by precision; a file is converted when a test asks for it."""
+
+    names = ("float32", "float16", "dynamic_int8", "int8")
+
+    def __init__(self, runs):
+        self.runs = runs
+
+    def __iter__(self):
+        return iter(self.names)
+
+    def __len__(self):
+        return len(self.names)
+
+    def __contains__(self, precision):
+        return precision in self.names
+
+    def __getitem__(self, precision):
+        if precision not in self.names:
+            raise KeyError(precision)
+        path = self.runs.folder / f"{precision}.tflite"
+        if not path.exists():
+            checkpoint = self.runs.quantized if precision == "int8" else self.runs.trained
+            path.write_bytes(bytes(convert(checkpoint, precision)))
+        return path
+
+
 @pytest.fixture(scope="session")
 def files(runs):
     """Paths by precision; int8 is of the quantized checkpoint."""
-    paths = {}
-    for precision in ("float32", "float16", "dynamic_int8", "int8"):
-        checkpoint = runs.quantized if precision == "int8" else runs.trained
-        paths[precision] = runs.folder / f"{precision}.tflite"
-        paths[precision].write_bytes(bytes(convert(checkpoint, precision)))
-    return paths
+    return Files(runs)
 
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
-    """Writes the file of a random generating model, each only once, and returns its path."""
+    """Writes the file of a random generating model, each only once, and returns its path.
+
+    The workers of a run, whose folders stand side by side, share what one of them has written.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent / "generating"
+        folder.mkdir(exist_ok=True)
 
     @functools.cache
     def write(kind, precision="float32", lengths=generators.LENGTHS):
+        path = folder / f"{kind}_{precision}_{'_'.join(map(str, lengths))}.tflite"
+        if path.exists():
+            return path
         is_static = PRECISIONS[precision].is_static
         batches = generators.calibration(kind) if is_static else None
         converted = convert(
             generators.generator(kind, **generators.changes_for(precision)), precision,
             calibration=batches, lengths=lengths,
         )  # fmt: skip
-        path = tmp_path_factory.mktemp("generating") / f"{kind}.tflite"
-        path.write_bytes(bytes(converted))
-        return path
+        aside = path.with_suffix(f".{os.getpid()}")
+        aside.write_bytes(bytes(converted))
+        return aside.replace(path)
 
     return write

@@ -93,7 +93,7 @@ def test_one_pass_serves_all_tasks_of_a_row(file, monkeypatch):
 
 
 def test_a_head_is_compared_with_its_checkpoint_layer_by_layer(file):
-    head, runner = trained().head("kind"), kt.Runner(file("dynamic_int8")).head("kind")
+    head, runner = trained().head("kind"), kt.Runner(file("float32")).head("kind")
     rows = table()["kind"]["test"]
     [one] = kt.compare(head, runner, rows)
     assert one.metric == "accuracy" and one.parity.agreement > 0.95
@@ -101,7 +101,7 @@ def test_a_head_is_compared_with_its_checkpoint_layer_by_layer(file):
     [found] = layers.values()
     assert found and not any(layer.departs for layer in found)
     with pytest.raises(InputError, match="one task to compare, got kind, names, named"):
-        kt.compare(trained(), file("dynamic_int8"), table())
+        kt.compare(trained(), file("float32"), table())
 
 
 @pytest.mark.slow
@@ -152,13 +152,13 @@ def test_other_targets_take_one_task():
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(file, change, words):
-    flatbuffer, description, files = unpack(bytes(file("dynamic_int8")))
+    flatbuffer, description, files = unpack(bytes(file("float32")))
     with pytest.raises(InputError, match=words):
         kt.Runner(pack(flatbuffer, {**description, **change}, files))
 
 
 def test_a_head_of_other_labels_is_refused(file):
-    flatbuffer, description, files = unpack(bytes(file("dynamic_int8")))
+    flatbuffer, description, files = unpack(bytes(file("float32")))
     heads = {name: dict(one) for name, one in description["heads"].items()}
     heads["kind"]["labels"] = ["one", "two", "three"]
     with pytest.raises(InputError, match="kind: Expected as many labels as the 2 outputs, got 3"):
@@ -170,11 +170,11 @@ def test_a_head_of_other_labels_is_refused(file):
 
 def test_a_head_that_the_file_lacks_is_named(file):
     with pytest.raises(InputError, match=r"a head of the file \(kind, names, named\), got 'x'"):
-        kt.Runner(file("dynamic_int8")).head("x")
+        kt.Runner(file("float32")).head("x")
 
 
 def test_a_copy_of_a_head_predicts_the_same(file):
-    head = kt.Runner(file("dynamic_int8")).head("kind")
+    head = kt.Runner(file("float32")).head("kind")
     other = copy.copy(head)
     assert other is not head and other.predict(ROWS) == head.predict(ROWS)
 

@@ -14,7 +14,7 @@ from tests.edge.converted import converter
 from tests.tagging import sentences, trained
 
 TEXTS = ["the  old ship saw Anna Stone, and Lima.", "", "the ship saw Anna Stone . " * 12]
-SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("float16", "integer")]
+SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("dynamic_int8", "float16", "integer")]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def spans(predicted):
     return [[(one.label, one.text, one.start, one.end) for one in row.spans] for row in predicted]
 
 
-@pytest.mark.parametrize("precision", ["float32", "dynamic_int8", "int8", *SLOW])
+@pytest.mark.parametrize("precision", ["float32", "int8", *SLOW])
 def test_a_file_finds_the_checkpoints_entities(file, precision):
     runner = kt.Runner(file(precision))
     assert (runner.task, runner.output_kind, runner.labels) == (

@@ -248,7 +248,7 @@ def test_outputs_inside_a_stack_are_observed():
     )
 
 
-@forms
+@pytest.mark.parametrize("form", mostly_slow(FORMS, ["post_norm", "t5", "gemma", "pythia"]))
 def test_the_first_output_is_computed_alone(form):
     """Attended by all keys and values, but of the last block's queries only the first is left."""
     layer = built(Encoder(N, H, F, **FORMS[form]), X)

@@ -158,6 +158,13 @@ def without_gradients(run, value=1.0):
     return seen
 
 
+def fit_by_hand(*args, **kwargs) -> Fit:
+    """A run of `fit` without gradients, which are most of the seconds that it takes."""
+    run = fit(*args, **kwargs)
+    without_gradients(run)
+    return run
+
+
 class Heard(Report):
     """Remembers what it heard."""
 

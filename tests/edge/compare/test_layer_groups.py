@@ -7,6 +7,7 @@ from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection, QuantPoint
 from keras_transformer.zoo.models.build import all_layers, build
 from keras_transformer.zoo.models.kept_layers import keep_layers
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 SUBLAYERS = {
@@ -52,7 +53,7 @@ def test_groups_stand_as_data_flows(architecture, pre_norm):
 
 
 @pytest.mark.parametrize("pre_norm", [False, True])
-@pytest.mark.parametrize("precision", TRAINED_PRECISIONS)
+@pytest.mark.parametrize("precision", mostly_slow(TRAINED_PRECISIONS, ["int8"]))
 @pytest.mark.parametrize("architecture", SUBLAYERS)
 def test_each_rounded_layer_is_in_one_group(architecture, precision, pre_norm):
     changes = {"hidden_dim": 32, "positions": "learned", "pre_norm": pre_norm}

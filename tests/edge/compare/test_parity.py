@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -147,6 +148,7 @@ def test_one_row_of_a_hundred_may_be_an_outlier():
         difference(reference[:64], np.eye(64, 3) * [9.0, 0, 0], 1.0).check(get_precision("int8"))
 
 
+@functools.cache
 def checkpoint_for(precision):
     """A random model as it is stored in a precision."""
     trained, spec = random_model(num_layers=2), get_precision(precision)
@@ -156,6 +158,12 @@ def checkpoint_for(precision):
     if spec.is_static:
         round_biases(model, model_inputs(model, trained.probes))
     return dataclasses.replace(trained, model=model, bits=spec.bits)
+
+
+@functools.cache
+def file_for(precision):
+    """The bytes of its file."""
+    return bytes(convert(checkpoint_for(precision), precision))
 
 
 def disturbed(flatbuffer, steps, block):
@@ -187,11 +195,9 @@ def disturbed(flatbuffer, steps, block):
 
 @pytest.mark.parametrize("block", [0, 1])
 @pytest.mark.parametrize("precision", mostly_slow(PRECISIONS, ["int8"]))
-def test_a_file_with_a_disturbed_row_of_one_kernel_is_refused(tmp_path, precision, block):
+def test_a_file_with_a_disturbed_row_of_one_kernel_is_refused(precision, block):
     trained = checkpoint_for(precision)
-    path = tmp_path / "model.tflite"
-    convert(trained, precision).save(path)
-    flatbuffer, description, rest = unpack(path)
+    flatbuffer, description, rest = unpack(file_for(precision))
     find_layers(trained, trained.model, flatbuffer, trained.max_length, precision)
     steps = 1 if precision == "int4" else 4
     other = disturbed(flatbuffer, steps, block)

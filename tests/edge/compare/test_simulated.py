@@ -76,7 +76,9 @@ def test_a_changed_weight_is_found_where_it_is_read(translator):
 
 
 @pytest.mark.parametrize("settings", [
-    {"pooling": "mean", "pre_norm": True, "norm": "rms_norm"},
+    pytest.param(
+        {"pooling": "mean", "pre_norm": True, "norm": "rms_norm"}, marks=pytest.mark.slow
+    ),
     pytest.param({"pooling": "max", "activation": "relu"}, marks=pytest.mark.slow),
     {"pooling": "attention"},
     pytest.param({"num_layers": 2}, marks=pytest.mark.slow),

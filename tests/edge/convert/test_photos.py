@@ -64,7 +64,7 @@ def test_multiply_adds(checkpoint):
     assert multiply_adds(checkpoint.model, 4) == expected
 
 
-@pytest.mark.parametrize("precision", mostly_slow(PRECISIONS, ["dynamic_int8", "int16x8", "int4"]))
+@pytest.mark.parametrize("precision", mostly_slow(PRECISIONS, ["int16x8", "int4"]))
 def test_files(checkpoint, precision):
     artifact = converted(checkpoint, precision)
     flatbuffer = unpack(artifact)[0]

@@ -36,7 +36,10 @@ def of_block(rows):
 
 @pytest.mark.parametrize(
     ("precision", "settings"),
-    [("float32", {"num_layers": 2}), ("int8", {"pre_norm": True})],
+    [
+        ("float32", {"num_layers": 2}),
+        pytest.param("int8", {"pre_norm": True}, marks=pytest.mark.slow),
+    ],
 )
 def test_one_position_of_the_last_block(precision, settings, tmp_path):
     trained = random_model(**settings)

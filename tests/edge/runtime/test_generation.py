@@ -120,7 +120,7 @@ def test_a_long_source_is_cut_and_flagged(runners):
     assert first.text == third.text
 
 
-@pytest.mark.parametrize("kind", mostly_slow(DECODERS, ["llama", "alibi"]))
+@pytest.mark.parametrize("kind", mostly_slow(DECODERS, ["llama"]))
 def test_generation_ends_where_the_cache_does(kind, runners, monkeypatch):
     runner = runners[kind]
     recorded = Recorded(runner.steps, monkeypatch)

@@ -134,7 +134,7 @@ def test_a_copy_has_interpreters_of_its_own(copied, files, written, tmp_path):
 
 
 def test_a_runner_goes_to_another_process(files, written):
-    predictor, writer = Runner(files["int8"], workers=2), Runner(written("transformer"))
+    predictor, writer = Runner(files["int8"], workers=2), Runner(written("gpt"))
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         scores = pool.submit(predictor.scores, TEXTS)
         texts = pool.submit(writer.generate, ["abc"], max_tokens=8)

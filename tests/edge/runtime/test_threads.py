@@ -70,7 +70,7 @@ def test_predictions_of_eight_threads_are_those_of_one(kind, workers, files, run
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "workers"), itertools.product(["gpt", "transformer"], [1, 2])
+    ("kind", "workers"), list(itertools.product(["gpt", "transformer"], [1, 2]))
 )
 def test_texts_of_eight_threads_are_those_of_one(kind, workers, written):
     runner = Runner(written(kind), workers=workers)

@@ -49,7 +49,7 @@ ARENA = 64 * 1024
         ),
         pytest.param({"positions": "alibi"}, marks=pytest.mark.slow),
         pytest.param({"position_bias": "t5", "window": 4}, marks=pytest.mark.slow),
-        {"positions": "rotary", "num_segments": 0},
+        pytest.param({"positions": "rotary", "num_segments": 0}, marks=pytest.mark.slow),
         pytest.param(
             {
                 "positions": "rotary", "rotary_fraction": 0.5, "qk_norm": True, "gated": True,

@@ -1,6 +1,7 @@
 """What serves every modality names no input of text's."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def names_of_text(path):
     yield from walk(ast.parse(path.read_text(encoding="utf-8")), None)
 
 
+@functools.cache
 def found():
     paths = [p for room in ROOMS for p in sorted((ROOT / room).rglob("*.py")) or [ROOT / room]]
     return {

@@ -140,7 +140,7 @@ def talker(tmp_path_factory):
 
 
 @needs_transformers
-@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize("beams", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_answers_equal_transformers(talker, beams):
     import torch
 

@@ -145,7 +145,8 @@ def test_what_is_out_of_scope_has_no_label(scoped, tables):
     folder, trained = scoped
     decides = trained.task.out_of_scope
     assert decides["score"] == "probability" and 0 < decides["threshold"] < 1.01
-    loaded, runner = Checkpoint.load(folder / "out"), Runner(convert(trained))
+    artifact = convert(trained)
+    loaded, runner = Checkpoint.load(folder / "out"), Runner(artifact)
     assert loaded.decision == runner.decision
     texts = [*TEXTS, *(f"{word} things of ours" for word in tiny.FILLERS)]
     expected = trained.scores(texts)
@@ -165,7 +166,7 @@ def test_what_is_out_of_scope_has_no_label(scoped, tables):
     measured = trained.metrics["validation"]
     for name in ("in_scope_accuracy", "out_of_scope_recall"):
         assert measured[name] == pytest.approx(found[name], abs=0.11), name
-    card = convert(trained).card()
+    card = artifact.card()
     assert "always answers" not in card and "always answers" in convert(
         dataclasses.replace(trained, task=dataclasses.replace(trained.task, out_of_scope=None))
     ).card()

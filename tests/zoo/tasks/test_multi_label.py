@@ -108,7 +108,7 @@ def quantized(trained):
     return quantize(trained[1], epochs=1)
 
 
-@pytest.mark.parametrize("precision", mostly_slow(PRECISIONS, ["dynamic_int8", "int8"]))
+@pytest.mark.parametrize("precision", mostly_slow(PRECISIONS, ["int8"]))
 def test_files_choose_the_same_labels(trained, quantized, precision):
     folder, checkpoint = trained
     checkpoint = quantized if precision == "int8" else checkpoint
@@ -177,10 +177,10 @@ def test_a_file_with_other_thresholds_is_refused(float_file, thresholds):
         Runner(pack(flatbuffer, description, files))
 
 
-def test_the_command_line(trained, tmp_path):
-    folder, checkpoint = trained
+def test_the_command_line(trained, float_file, tmp_path):
+    folder, _ = trained
     path = tmp_path / "m.tflite"
-    path.write_bytes(bytes(convert(checkpoint)))
+    path.write_bytes(float_file)
     run = CliRunner()
     for model in (path, folder / "out"):
         shown = run.invoke(main, ["run", str(model), "the ancient things and some plum", "--json"])

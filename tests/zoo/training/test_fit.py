@@ -60,8 +60,7 @@ def test_early_stopping_leaves_the_best_weights(tmp_path):
 
 def test_a_run_that_ended_is_resumed_at_its_end(tmp_path):
     the_recipe = recipe(epochs=3)
-    first = tiny.fit(the_recipe, scores=(0.5, 0.9, 0.6), folder=tmp_path)
-    tiny.without_gradients(first)
+    first = tiny.fit_by_hand(the_recipe, scores=(0.5, 0.9, 0.6), folder=tmp_path)
     first.run()
     again = tiny.fit(the_recipe, folder=tmp_path, report=(report := tiny.Heard()))
     again.resume()
@@ -79,8 +78,7 @@ def test_resuming_without_a_state_starts_anew(tmp_path):
 
 def test_a_state_of_another_run_is_refused(tmp_path):
     state = tmp_path / "state"
-    first = tiny.fit(recipe(), folder=tmp_path)
-    tiny.without_gradients(first)
+    first = tiny.fit_by_hand(recipe(), folder=tmp_path)
     first.run()
     with refused(
         InputError,
@@ -101,8 +99,7 @@ def test_a_state_of_another_run_is_refused(tmp_path):
 
 
 def test_a_damaged_state_is_refused(tmp_path):
-    first = tiny.fit(recipe(), folder=tmp_path)
-    tiny.without_gradients(first)
+    first = tiny.fit_by_hand(recipe(), folder=tmp_path)
     first.run()
     (tmp_path / "state" / "variables.safetensors").write_bytes(b"cut")
     with pytest.raises(InputError, match="was changed after it was written: variables.safetensors"):
@@ -119,8 +116,7 @@ def test_a_weight_that_is_not_finite_stops_before_it_is_kept(tmp_path):
 
 
 def test_a_metric_that_is_not_finite_stops(tmp_path):
-    run = tiny.fit(recipe(), scores=(0.5, float("nan")), folder=tmp_path)
-    tiny.without_gradients(run)
+    run = tiny.fit_by_hand(recipe(), scores=(0.5, float("nan")), folder=tmp_path)
     with refused(
         RunError,
         "The validation accuracy became nan at step 2; "
@@ -131,14 +127,14 @@ def test_a_metric_that_is_not_finite_stops(tmp_path):
 
 def test_an_epoch_whose_metric_is_not_defined_is_kept_until_there_is_another(tmp_path):
     heard = tiny.Heard()
-    run = tiny.fit(recipe(epochs=4), scores=(None, -0.2, None, -0.3), report=heard)
+    run = tiny.fit_by_hand(recipe(epochs=4), scores=(None, -0.2, None, -0.3), report=heard)
     assert run.run() == {"accuracy": -0.2}
     assert [is_best for *_, is_best in heard.epochs] == [True, True, False, False]
 
 
 def test_a_start_that_stays_the_best_is_said(tmp_path):
     heard = tiny.Heard()
-    run = tiny.fit(recipe(epochs=2), scores=(0.9, 0.5, 0.6), report=heard)
+    run = tiny.fit_by_hand(recipe(epochs=2), scores=(0.9, 0.5, 0.6), report=heard)
     run.consider_start()
     assert run.run() == {"accuracy": 0.9}
     assert heard.notes == [
@@ -146,7 +142,7 @@ def test_a_start_that_stays_the_best_is_said(tmp_path):
     ]
     # An epoch that is as good replaces it.
     heard = tiny.Heard()
-    run = tiny.fit(recipe(epochs=2), scores=(0.9, 0.9, 0.6), report=heard)
+    run = tiny.fit_by_hand(recipe(epochs=2), scores=(0.9, 0.9, 0.6), report=heard)
     run.consider_start()
     run.run()
     assert heard.notes == []
@@ -159,7 +155,8 @@ def test_an_epoch_is_shown_once_its_state_is_kept(tmp_path):
             assert (saved["epoch"], saved["batch"]) == (epoch, 0)
             super().epoch(epoch, *_)
 
-    tiny.fit(recipe(epochs=2), folder=tmp_path, report=(report := Reader())).run()
+    run = tiny.fit_by_hand(recipe(epochs=2), folder=tmp_path, report=(report := Reader()))
+    run.run()
     assert [epoch for epoch, *_ in report.epochs] == [1, 2]
 
 
@@ -185,13 +182,21 @@ def test_token_dropout_is_drawn_by_seed_and_step():
     assert (first[0] != ids(seed=1)[0]).any()
 
 
-def test_moving_average_is_validated_and_the_weights_go_on_unaveraged():
-    options = {"epochs": 3, "optimizer": "momentum", "learning_rate": 0.5}
-    seen = []
-    run, averaged = watched(recipe(ema=0.9, **options), seen=seen)
+OPTIONS = {"epochs": 5, "optimizer": "momentum", "learning_rate": 0.5}
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """What a run of `OPTIONS` remembers of its steps."""
+    run, report = watched(recipe(**OPTIONS))
     run.run()
-    plain_run, plain = watched(recipe(**options))
-    plain_run.run()
+    return report
+
+
+def test_moving_average_is_validated_and_the_weights_go_on_unaveraged(plain):
+    seen = []
+    run, averaged = watched(recipe(ema=0.9, **OPTIONS), seen=seen)
+    run.run()
     average = plain.weights[0]
     paths = [variable.path for variable in run.model.trainable_variables]
     for i, weights in enumerate(plain.weights):
@@ -200,17 +205,14 @@ def test_moving_average_is_validated_and_the_weights_go_on_unaveraged():
         for path, a, w, ours in zip(paths, average, weights, averaged.weights[i], strict=True):
             np.testing.assert_array_equal(ours, w, err_msg=path)
             np.testing.assert_allclose(seen[i][path], a, rtol=1e-5, atol=1e-6, err_msg=path)
-    tiny.assert_same_weights(get_weights(run.model), seen[2])
+    tiny.assert_same_weights(get_weights(run.model), seen[4])
 
 
 @pytest.mark.parametrize("average", mostly_slow([1, 3, 9], [3]))
-def test_the_mean_of_the_last_epochs_is_validated_and_the_weights_go_on(average):
-    options = {"epochs": 5, "optimizer": "momentum", "learning_rate": 0.5}
+def test_the_mean_of_the_last_epochs_is_validated_and_the_weights_go_on(average, plain):
     seen = []
-    run, averaged = watched(recipe(average=average, **options), seen=seen)
+    run, averaged = watched(recipe(average=average, **OPTIONS), seen=seen)
     run.run()
-    plain_run, plain = watched(recipe(**options))
-    plain_run.run()
     paths = [variable.path for variable in run.model.trainable_variables]
     for epoch in range(5):
         last = plain.weights[: epoch + 1][-average:]
@@ -262,7 +264,7 @@ SCHEDULED = {"adam": "cosine", "adamw": "inverse_sqrt", "sgd": "linear", "moment
 
 @pytest.mark.parametrize(
     ("optimizer", "schedule"),
-    mostly_slow(SCHEDULED.items(), [("adamw", "inverse_sqrt"), ("momentum", "constant")]),
+    mostly_slow(SCHEDULED.items(), [("adamw", "inverse_sqrt")]),
 )
 def test_every_optimizer_and_schedule_lowers_the_loss(optimizer, schedule):
     rate = {"adam": 0.01, "adamw": 0.01, "sgd": 0.3, "momentum": 0.05}[optimizer]
@@ -273,8 +275,7 @@ def test_every_optimizer_and_schedule_lowers_the_loss(optimizer, schedule):
         model_changes=still,
     )
     run.run()
-    losses = [loss for _, loss in report.steps]
-    assert losses[-1] < losses[0]
+    assert report.steps[-1][1] < report.steps[0][1]  # losses
 
 
 @pytest.mark.slow
@@ -310,8 +311,7 @@ def test_the_loss_is_the_mean_over_the_rows_of_the_epoch():
 
 def test_curves_are_reported():
     curves = []
-    run = tiny.fit(recipe(), scalars=lambda *curve: curves.append(curve))
-    tiny.without_gradients(run)
+    run = tiny.fit_by_hand(recipe(), scalars=lambda *curve: curves.append(curve))
     run.run()
     names = ["train/loss", "train/learning_rate", "train/examples_per_second",
              "train/tokens_per_second", "validation/accuracy"]  # fmt: skip

@@ -12,6 +12,7 @@ from keras_transformer.zoo.models.build import all_layers, build, get_weights
 from keras_transformer.zoo.recipe import Recipe
 from keras_transformer.zoo.tasks.registry import TASKS
 from keras_transformer.zoo.training.optimizers import WarmupSchedule, make_optimizer, regularize
+from tests.slow import mostly_slow
 from tests.zoo import tiny
 
 NEEDED = {"model": "bert_tiny", "train": "a.tsv", "validation": "b.tsv"}
@@ -119,7 +120,9 @@ def test_clip_norm_bounds_the_global_norm():
         np.testing.assert_allclose(variable.numpy(), -0.5 * gradient / 5, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.1), (0.01, 0.0), (0.01, 0.1)])
+@pytest.mark.parametrize(
+    ("l1", "l2"), mostly_slow([(0.0, 0.1), (0.01, 0.0), (0.01, 0.1)], [(0.01, 0.1)])
+)
 def test_penalties_are_part_of_the_loss(tables, l1, l2):
     still = {"dropout": 0.0, "attention_dropout": 0.0}
     losses = {}
