@@ -138,7 +138,8 @@ def _check_precision(
 @options.percentile()
 @options.range_method(default="least-error")
 @options.smooth(
-    show_default="with --calibration auto for dynamic_int8, int4 and pre-norm models, else none"
+    show_default="with --calibration auto for dynamic_int8, kernels of int4 and pre-norm models, "
+    "else none"
 )
 @options.rounding()
 @options.rotate()

@@ -15,7 +15,7 @@ class Precision:
         name: name on the command line.
         kernel_type: TFLite type of the matmul kernels in the file.
         kernel_bits: width to which kernels are rounded.
-        kernel_block: number of kernel inputs that share a scale; None for all.
+        kernel_block: number of kernel inputs that share a scale; None for all those of an output.
         row_bits: width to which a runtime rounds the inputs of matmuls, row by row, or None; with
             `activation_bits`, of those that `keras_transformer.bits` names.
         activation_bits: width of stored activations, or None where they are float.
@@ -71,6 +71,7 @@ PRECISIONS = {
             caution=_SLOW_ON_ARM,
         ),  # fmt: skip
         Precision(name="int4", kernel_type="INT4", kernel_bits=4, kernel_block=32, row_bits=8),
+        Precision(name="channel_int4", kernel_type="INT4", kernel_bits=4, row_bits=8),
     )
 }
 # How kernels are rounded, see `edge.quantize.learned_rounding`.

@@ -95,6 +95,7 @@ LIMITS = {
     "int16x8": Limit(relative=2e-2),
     "dynamic_int8": Limit(steps=8, cosine=0.98, direction=0.98),
     "int4": Limit(steps=8, cosine=0.98, direction=0.8, off=0.15),
+    "channel_int4": Limit(steps=8, cosine=0.98, direction=0.8, off=0.15),
     "int8": Limit(steps=8, cosine=0.98, direction=0.95),
     "static_int8": Limit(steps=8, cosine=0.98, direction=0.95),
     "integer": Limit(steps=16, cosine=0.97, direction=0.95),

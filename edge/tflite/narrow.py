@@ -208,8 +208,8 @@ class _Narrowing:
         tensor.type, tensor.buffer = getattr(schema.TensorType, kind), buffer
         quantization = schema.QuantizationParametersT()
         quantization.quantizedDimension = 0
-        if kind == "INT8":
-            quantization.scale = scale.astype(np.float32)
+        if kind == "INT8" or self.stored.block is None:
+            quantization.scale = scale.reshape(-1).astype(np.float32)
             quantization.zeroPoint = np.zeros(scale.size, np.int64)
         else:
             details = schema.BlockwiseQuantizationT()

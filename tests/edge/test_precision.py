@@ -21,6 +21,7 @@ def test_what_is_stored_how():
         "integer": ("INT8", True, {"kernel_bits": 8, "activation_bits": 8, "inner_bits": 8}),
         "int16x8": ("INT8", True, {"kernel_bits": 8, "activation_bits": 16}),
         "int4": ("INT4", False, {"kernel_bits": 4, "kernel_block": 32, "row_bits": 8}),
+        "channel_int4": ("INT4", False, {"kernel_bits": 4, "row_bits": 8}),
     }
     assert all(get_precision(name).name == name for name in PRECISIONS)
 
@@ -30,7 +31,7 @@ def test_unknown_precision_lists_the_known_ones():
         get_precision("int7")
     assert str(caught.value) == (
         "Expected precision to be one of float32, float16, dynamic_int8, int8, static_int8, "
-        "integer, int16x8, int4, got 'int7'."
+        "integer, int16x8, int4, channel_int4, got 'int7'."
     )
 
 
@@ -51,9 +52,10 @@ def test_what_is_kept_is_said_by_patterns(name):
     assert kept_patterns(get_precision(name), []) == ()
 
 
-def test_kernels_stay_in_int8_among_narrower_ones():
+@pytest.mark.parametrize("name", ["int4", "channel_int4"])
+def test_kernels_stay_in_int8_among_narrower_ones(name):
     keep = ["*/down=int8", "head=float32"]
-    assert kept_patterns(get_precision("int4"), keep) == ("*/down=int8", "head")
+    assert kept_patterns(get_precision(name), keep) == ("*/down=int8", "head")
 
 
 @pytest.mark.parametrize(

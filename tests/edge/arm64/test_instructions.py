@@ -28,18 +28,22 @@ EXPECTED = {
     "cortex-a53": {
         "float32": 1.785, "float16": 1.797, "dynamic_int8": 1.280, "int8": 1.529,
         "static_int8": 1.555, "integer": 1.566, "int16x8": 56.283, "int4": 1.756,
+        "channel_int4": 1.691,
     },
     "cortex-a55": {
         "float32": 1.656, "float16": 1.667, "dynamic_int8": 0.685, "int8": 0.663,
         "static_int8": 0.542, "integer": 0.606, "int16x8": 56.283, "int4": 0.709,
+        "channel_int4": 0.717,
     },
     "cortex-a76": {
         "float32": 1.170, "float16": 1.182, "dynamic_int8": 0.678, "int8": 0.662,
         "static_int8": 0.424, "integer": 0.489, "int16x8": 56.283, "int4": 0.702,
+        "channel_int4": 0.710,
     },
     "cortex-a715": {
         "float32": 1.292, "float16": 1.303, "dynamic_int8": 0.566, "int8": 0.604,
         "static_int8": 0.404, "integer": 0.478, "int16x8": 56.283, "int4": 0.629,
+        "channel_int4": 0.512,
     },
 }  # fmt: skip
 

@@ -44,9 +44,12 @@ def stored(flatbuffer):
             halves = np.asarray(data).view(np.uint8)
             integers = np.stack([halves & 0xF, halves >> 4], 1).reshape(-1).astype(np.int64)
             integers = np.where(integers > 7, integers - 16, integers)
-            scales = graph.tensors[quantization.details.scales]
-            scale = np.asarray(model.buffers[scales.buffer].data).view(np.float16)
-            block = quantization.details.blockSize
+            if quantization.details is None:
+                scale, block = np.asarray(quantization.scale), shape[-1]
+            else:
+                scales = graph.tensors[quantization.details.scales]
+                scale = np.asarray(model.buffers[scales.buffer].data).view(np.float16)
+                block = quantization.details.blockSize
             values = integers.reshape(-1, block) * scale.astype(np.float64)[:, None]
         found.setdefault(shape, []).append(values.reshape(shape))
     return found
@@ -75,7 +78,8 @@ def near(kernel, values, bits, block):
 
 
 @pytest.mark.parametrize(
-    ("precision", "bits", "block"), [("dynamic_int8", 8, None), ("int4", 4, 32)]
+    ("precision", "bits", "block"),
+    [("dynamic_int8", 8, None), ("int4", 4, 32), ("channel_int4", 4, None)],
 )
 def test_every_kernel_is_stored_in_its_grid(precision, bits, block, tmp_path):
     trained = random_model(num_heads=1)
@@ -150,24 +154,46 @@ def test_a_block_has_to_fit(tmp_path):
     )
 
 
-def test_the_runtimes_own_kernels_round_as_xnnpack_does(tmp_path):
-    trained = random_model()
-    runner = Runner(file_of(tmp_path, trained, "dynamic_int8"))
-    flatbuffer, _, _ = unpack(runner.path)
-    ids = trained.probes["ids"]
-    expected = runner.run({"ids": ids})
+def by_both_kernels(path, ids):
+    """Outputs by LiteRT's own kernels, and by XNNPACK's."""
+    runner = Runner(path)
     padded = np.pad(ids, ((0, 0), (0, runner.max_length - ids.shape[1])))
     plain = Interpreter(
-        model_content=flatbuffer,
+        model_content=unpack(path)[0],
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     predict = plain.get_signature_runner("predict")
-    found = [next(iter(predict(ids=row[None]).values()))[0] for row in padded]
+    own = [next(iter(predict(ids=row[None]).values()))[0] for row in padded]
+    return np.array(own), runner.run({"ids": ids})
+
+
+def test_the_runtimes_own_kernels_round_as_xnnpack_does(tmp_path):
+    trained = random_model()
+    path = file_of(tmp_path, trained, "dynamic_int8")
+    found, expected = by_both_kernels(path, trained.probes["ids"])
     # Processors add floats in other orders, which turns a rounding in a few rows. Without
     # asymmetric inputs every row would be off.
     same = np.isclose(found, expected, rtol=1e-4, atol=1e-5).all(axis=1)
     assert same.mean() >= 0.95
     np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_the_runtimes_own_kernels_of_channels_of_4_bits(tmp_path):
+    """They round rows symmetrically, to half as many steps: 0.05 was the largest difference."""
+    trained = random_model()
+    path = file_of(tmp_path, trained, "channel_int4")
+    found, expected = by_both_kernels(path, trained.probes["ids"])
+    np.testing.assert_allclose(found, expected, atol=0.1)
+    assert (found.argmax(1) == expected.argmax(1)).mean() >= 0.95
+
+
+def test_channels_of_4_bits_may_have_any_even_width(tmp_path):
+    """Blocks of 32 do not fit 44 inputs; a byte holds two of them."""
+    trained = random_model(intermediate_dim=44)
+    path = file_of(tmp_path, trained, "channel_int4")
+    kernel = get_weights(trained.model)["encoder/block_0/feed_forward/sublayer/down/kernel"]
+    [values] = stored(unpack(path)[0])[kernel.shape[::-1]]
+    assert near(kernel, values, 4, None)
 
 
 @pytest.mark.slow
