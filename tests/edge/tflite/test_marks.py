@@ -52,10 +52,10 @@ def kernels_of(trained, precision):
 def test_files_hold_the_same_kernels_as_without_marks(kind, precision, monkeypatch):
     # The order of independent ops may be another one.
     trained = generator(kind, num_layers=2, **changes_for(precision))
-    assert len(marks_of(trained.model)) > 3
+    assert len(marks_of(trained.model, trained.max_length)) > 3
     marked = kernels_of(trained, precision)
     assert len(marked) > 20
-    monkeypatch.setattr(conversion, "marks_of", lambda model: [])
+    monkeypatch.setattr(conversion, "marks_of", lambda model, length: [])
     assert kernels_of(trained, precision) == marked
 
 
@@ -76,11 +76,11 @@ def test_no_graph_is_held_after_a_conversion():
 
 
 def test_a_model_whose_norms_add_has_no_marks():
-    assert marks_of(generator("gpt").model) == []
+    assert marks_of(generator("gpt").model, 32) == []
 
 
 def test_blocks_share_marks_in_their_order():
-    marks = {mark.paths[0]: mark for mark in marks_of(generator("llama", num_layers=12).model)}
+    marks = {mark.paths[0]: mark for mark in marks_of(generator("llama", num_layers=12).model, 32)}
     shared = marks["decoder/block_0/attention/sublayer/query/kernel"]
     assert shared.paths == tuple(
         f"decoder/block_{block}/attention/sublayer/query/kernel" for block in range(12)
