@@ -66,9 +66,8 @@ class _Stack(ScoreBiases):
             block_arguments["has_position_bias"] = self.inner_bits is not None
 
         def block(i):
-            arguments = dict(block_arguments)
-            if self.is_local(i) and local_rotary is not None:
-                arguments["rotary"] = local_rotary
+            turned = self.is_local(i) and local_rotary is not None
+            arguments = {**block_arguments, **({"rotary": local_rotary} if turned else {})}
             return self._block(
                 num_heads, intermediate_dim, norm=norm, epsilon=epsilon, pre_norm=pre_norm,
                 first_norm=first_norm or i > 0, bits=self.bits, name=f"block_{i}",
@@ -77,8 +76,9 @@ class _Stack(ScoreBiases):
 
         self.blocks = [block(0)] * num_layers if shared else [block(i) for i in range(num_layers)]
         self.running = range(num_layers)
-        # In training, function by which blocks are computed again for the gradients, if any.
-        self.remat = None
+        # In training, function by which blocks are computed again for the gradients, if any;
+        # outside of it, function `(block, *inputs, **tensors)` in place of a block's call, if any.
+        self.remat = self.run_block = None
         # Whether attention in training is a kernel's, which has lengths for biases, see `flash`.
         self.has_kernel = False
         self.final_norm = None
@@ -113,10 +113,12 @@ class _Stack(ScoreBiases):
             self.running = before
 
     def _run(self, i, *inputs, training, **tensors):
+        block = self.blocks[i]
         if self.remat and training:
-            block, remat = self.blocks[i], self.remat
-            return rematerialized(block, remat, *inputs, training=training, **tensors)
-        return self.blocks[i](*inputs, training=training, **tensors)
+            return rematerialized(block, self.remat, *inputs, training=training, **tensors)
+        if self.run_block and not training:
+            return self.run_block(block, *inputs, **tensors)
+        return block(*inputs, training=training, **tensors)
 
     def compute_mask(self, inputs, previous_mask):
         return token_mask(inputs, previous_mask)
@@ -142,9 +144,8 @@ class _Stack(ScoreBiases):
         """
         of_positions = None
         if self.position_bias is not None:
-            of_positions = self.position_bias(
-                inputs, attended, start=places[-1], training=training
-            )
+            start = places[-1]
+            of_positions = self.position_bias(inputs, attended, start=start, training=training)
         if self.inner_bits is None:
             # One tensor is all that the scores are added to.
             bias, of_positions = self._add(bias, of_positions), None
@@ -292,9 +293,8 @@ class Decoder(_Stack):
             places = length, keras.ops.shape(attended)[1], start
             bias = self._causal_bias(*places, mask)
             limits = self._limits(bias, places, mask, training, inputs, attended, causal=True)
-            of_memory = {
-                "memory_bias": None if memory_mask is None else self._mask_bias(memory_mask)
-            }
+            masked = None if memory_mask is None else self._mask_bias(memory_mask)
+            of_memory = {"memory_bias": masked}
         if memory_mask is not None and memory is not None:
             memory = _without_mask(memory)
         x, new_cache = inputs if mask is None else _without_mask(inputs), []

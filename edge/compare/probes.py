@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_transformer.edge.graphs.shared_blocks import shared_blocks
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.generation.text import Model
 from keras_transformer.zoo.masking.masking import mask_id
@@ -17,7 +18,8 @@ from keras_transformer.zoo.predictor import Predictor
 def keras_outputs(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """Returns the model's outputs, computed eagerly.
 
-    Tracing and compiling a graph takes many times what it would save for inputs that run once.
+    Tracing and compiling a whole graph takes many times what it would save for inputs that run
+    once; for those that run one after another see `shared_blocks`.
     """
     return ops.convert_to_numpy(model(inputs, training=False))
 
@@ -51,10 +53,11 @@ def model_outputs(model: keras.Model, checkpoint: Checkpoint, length: int) -> np
         return at_positions(outputs, checkpoint, inputs)
     probes = cut_probes(checkpoint.probes, length)
     found = []
-    for row, first, last in _written(probes):
-        # Row by row: the logits of a large vocabulary take more than the model.
-        logits = keras_outputs(model, {name: rows[row][None] for name, rows in probes.items()})
-        found.append(logits[0, first:last])
+    with shared_blocks(model):
+        for row, first, last in _written(probes):
+            # Row by row: the logits of a large vocabulary take more than the model.
+            logits = keras_outputs(model, {name: rows[row][None] for name, rows in probes.items()})
+            found.append(logits[0, first:last])
     return np.concatenate(found)
 
 

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_transformer.edge.compare.probes import cut_probes, unpadded
 from keras_transformer.edge.graphs.front_end import file_inputs
+from keras_transformer.edge.graphs.shared_blocks import shared_blocks
 from keras_transformer.edge.graphs.static import make_signatures
 from keras_transformer.edge.runtime.names import (
     DECODE,
@@ -22,7 +23,7 @@ from keras_transformer.edge.runtime.names import (
     memory_names,
 )
 from keras_transformer.edge.tflite.freed import release_freed_memory
-from keras_transformer.edge.tflite.inside import Computed, Inside
+from keras_transformer.edge.tflite.inside import Computed, Inside, unpacked
 from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
@@ -63,9 +64,10 @@ class SideBySide:
         depth = max(max(one.num_layers, one.encoder_depth) for one in members_of(checkpoint.config))
         most_pieces = depth if tensors is None else 1
         self._functions = make_signatures(checkpoint, model, [length])
+        file = unpacked(flatbuffer)
         self.inside = {
             name: Inside(
-                flatbuffer, name, None if tensors is None else tensors[name],
+                file, name, None if tensors is None else tensors[name],
                 most_pieces=most_pieces,
             )  # fmt: skip
             for name in self._functions
@@ -80,7 +82,7 @@ class SideBySide:
 
     def run(self, columns: Mapping[str, Sequence[np.ndarray]], *meetings: Meet) -> None:
         """Runs rows, cut to the length, in the file once and in Keras once for each meeting."""
-        with _rounded_tables(self._model):
+        with _rounded_tables(self._model), shared_blocks(self._model):
             self._run(columns, meetings)
 
     def _run(self, columns, meetings):

@@ -23,7 +23,7 @@ from keras_transformer.edge.integers.steps import IntegerSteps
 from keras_transformer.edge.precision import Precision, get_precision
 from keras_transformer.edge.runtime.names import DECODE, LOGITS, PREDICT
 from keras_transformer.edge.runtime.runner import Runner
-from keras_transformer.edge.tflite.inside import Inside
+from keras_transformer.edge.tflite.inside import Inside, unpacked
 from keras_transformer.quantization import QuantPoint
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import RunError
@@ -135,7 +135,7 @@ class _Beside:
             op: path for op, path in simulation.points[signature].items() if path in places
         }  # fmt: skip
         self.places, self.off, self.rows = places, {}, []
-        self.inside = Inside(flatbuffer, signature, set(places.values()))
+        self.inside = Inside(unpacked(flatbuffer), signature, set(places.values()))
 
     def run(self, inputs):
         points = {}

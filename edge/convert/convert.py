@@ -101,7 +101,7 @@ def convert_graph(
         spec = dataclasses.replace(spec, activation_bits=None)
     # The converter itself computes the integers and the halves of these files from the values.
     is_final = spec.is_static or spec.name == "float16"
-    marks = [] if is_final else marks_of(model)
+    marks = [] if is_final else marks_of(model, length)
     exported = _exported(request.checkpoint, model, bits, kept, length, marks)
     flatbuffer = _to_flatbuffer(
         signatures(exported), exported, marks, spec, allow_custom_ops=bool(custom_ops)

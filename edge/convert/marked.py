@@ -1,5 +1,6 @@
 """Traces the signatures of a file with marks in place of kernels and tables, see `tflite.marks`."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,16 +13,22 @@ from keras_transformer.embeddings import TokenEmbedding
 from keras_transformer.quantization import Projection
 from keras_transformer.zoo.models.build import all_layers
 
+# A table has at least so many times the rows that stand for it.
+_TIMES_FEWER = 4
 _BLOCK = re.compile(r"/block_(\d+)/")
 # Projections of the memory run before the blocks, in any order.
 _UNORDERED = "/cross_attention/"
 
 
-def marks_of(model: keras.Model) -> list[Mark]:
+def marks_of(model: keras.Model, length: int) -> list[Mark]:
     """Returns a mark for each kernel and table of a model, one for those of equal blocks.
 
     There are none for a model with norms that add: the converter multiplies what is added with the
     kernel that follows, and adds the product to the bias.
+
+    Args:
+        model: the model.
+        length: length of the longest input.
     """
     if any(getattr(layer, "beta", None) is not None for layer in all_layers(model)):
         return []
@@ -41,13 +48,35 @@ def marks_of(model: keras.Model) -> list[Mark]:
             place = 0 if block is None else int(block[1])
             groups.setdefault((name, shape, axis), {})[place] = path
     shapes = Counter(frozenset(shape) for _, shape, _ in groups)
-    return [
-        Mark(
-            number=number, paths=tuple(paths[place] for place in sorted(paths)), shape=shape,
-            axis=axis, is_alone=len(set(shape)) == 2 and shapes[frozenset(shape)] == 1,
-        )
-        for number, ((_, shape, axis), paths) in enumerate(groups.items(), start=1)
-    ]  # fmt: skip
+    marks = []
+    for (_, shape, axis), paths in groups.items():
+        same = {"number": len(marks) + 1, "shape": shape, "axis": axis}
+        paths = tuple(paths[place] for place in sorted(paths))
+        is_alone, rows, biases = len(set(shape)) == 2 and shapes[frozenset(shape)] == 1, None, []
+        if is_alone and axis == 1:
+            rows, biases = _fewer(model, paths[0], shape[0], length)
+        marks.append(Mark(paths=paths, is_alone=is_alone, rows=rows, **same))
+        for path in biases:
+            same |= {"number": len(marks) + 1, "shape": shape[:1], "axis": 0}
+            marks.append(Mark(paths=(path,), is_alone=True, rows=rows, **same))
+    return marks
+
+
+def _fewer(model, table, rows, length):
+    """A number of rows that stands for those of a large table in a graph, or None of another.
+
+    It is recognized among the sizes of a graph: as a prime it is no product of others, and it is
+    more than the sum of two. The second result is the paths of the vectors with as many numbers.
+    """
+    shapes = {variable.path: tuple(variable.shape) for variable in model.variables}
+    others = {path: shape for path, shape in shapes.items() if rows in shape and path != table}
+    if set(others.values()) - {(rows,)}:
+        return None, []
+    largest = max(size for shape in shapes.values() for size in (*shape, length) if size != rows)
+    for number in range(2 * largest + 1, rows // _TIMES_FEWER + 1):
+        if all(number % divisor for divisor in range(2, math.isqrt(number) + 1)):
+            return number, list(others)
+    return None, []
 
 
 class Marked:
@@ -79,14 +108,18 @@ class Marked:
             return function.get_concrete_function()
 
         def marked(*inputs):
-            mapping = []
+            mapping, tables = [], []
             for mark in self._marks:
                 if mark.is_alone:
-                    value = tf.constant(mark.ratio, shape=mark.shape)
+                    value = tf.constant(mark.ratio, shape=mark.traced_shape)
                 else:
                     value = tf.convert_to_tensor(self.variables[mark.number])
-                mapping += [(self._weights[path], value) for path in mark.paths]
-            with keras.StatelessScope(state_mapping=mapping):
+                found = mapping if mark.rows is None else tables
+                found += [(self._weights[path], value) for path in mark.paths]
+            with keras.StatelessScope(state_mapping=mapping) as scope:
+                for table in tables:
+                    # Keras expects weights at the beginning to have their own shapes.
+                    scope.add_update(table)
                 return function.python_function(*inputs)
 
         return tf.function(

@@ -105,6 +105,11 @@ class Computed(Mapping[int, Tensor]):
         return Tensor(values=values, step=float(step))
 
 
+def unpacked(flatbuffer: bytes) -> schema.ModelT:
+    """Returns a model in memory, for the `Inside` of each of its signatures."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
+
+
 class Inside:
     """Runs one signature of a file, and returns intermediate tensors with its outputs.
 
@@ -112,7 +117,7 @@ class Inside:
     interpreter that preserves all tensors does not use XNNPACK, and the other kernels round twice.
 
     Args:
-        flatbuffer: the model.
+        model: the model, see `unpacked`; it stays as it is.
         signature: its name.
         tensors: indices of the tensors in the signature's graph; by default all computed ones that
             are float, or integers with one scale.
@@ -127,10 +132,9 @@ class Inside:
     """
 
     def __init__(
-        self, flatbuffer: bytes, signature: str, tensors: Collection[int] | None = None, *,
+        self, model: schema.ModelT, signature: str, tensors: Collection[int] | None = None, *,
         most_pieces: int = 1,
     ):  # fmt: skip
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(flatbuffer, 0))
         [entry] = [one for one in model.signatureDefs if one.signatureKey.decode() == signature]
         graph = model.subgraphs[entry.subgraphIndex]
         self._names = {output.tensorIndex: output.name.decode() for output in entry.outputs}

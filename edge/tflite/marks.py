@@ -4,7 +4,8 @@ The converter copies constants many times over. It is given marks in place of ke
 and the weights are written into the file that it returns, one by one. A mark is 1 in the first
 place of an axis and its own ratio in all others, so that it is recognized after the converter has
 transposed it or multiplied it by a factor of each channel, which is then read from it. The only
-mark of a shape, such as a table, is 1 everywhere: the converter stores that as one number.
+mark of a shape, such as a table, is 1 everywhere: the converter stores that as one number. A large
+table has fewer rows meanwhile, as the converter makes all numbers of it in some passes.
 
 Blocks run one after another, and their kernels of one name share a mark: the first op that reads it
 is block 0's. Weights of which this is not known have a mark each.
@@ -16,6 +17,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_transformer.edge.tflite.schema import op_name
 from keras_transformer.zoo.errors import RunError
 
 # The ratio of a mark is 1 + number / _PARTS: up to so many marks differ in every factor of float32.
@@ -30,16 +32,24 @@ class Mark:
     Attributes:
         number: its number, from 1.
         paths: paths of the weights, in the order in which a graph reads them.
-        shape: shape of each weight.
+        shape: shape of each weight, a matrix, or a vector beside a table with fewer `rows`.
         axis: axis of the weights that a matmul sums over, of at least 2.
         is_alone: whether no other mark has its shape or the transposed one, which is another.
+        rows: number of rows that stand for all in the graph, where it is no other size; None for
+            all.
     """
 
     number: int
     paths: tuple[str, ...]
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     axis: int
     is_alone: bool
+    rows: int | None = None
+
+    @property
+    def traced_shape(self) -> tuple[int, ...]:
+        """The shape of the constant."""
+        return (self.rows or self.shape[0], *self.shape[1:])
 
     @property
     def ratio(self) -> float:
@@ -48,7 +58,7 @@ class Mark:
 
     def values(self) -> np.ndarray:
         """Returns the constant, float32."""
-        values = np.full(self.shape, self.ratio, np.float32)
+        values = np.full(self.traced_shape, self.ratio, np.float32)
         np.moveaxis(values, self.axis, 0)[0] = 1.0
         return values
 
@@ -84,7 +94,7 @@ class Constants:
         found = set()
         by_shape: dict[tuple[int, ...], list[Mark]] = {}
         for mark in marks:
-            for shape in {mark.shape, mark.shape[::-1]}:
+            for shape in {mark.traced_shape, mark.traced_shape[::-1]}:
                 by_shape.setdefault(shape, []).append(mark)
         for graph in model.subgraphs if marks else ():
             places = {
@@ -94,6 +104,8 @@ class Constants:
             }
             found |= {mark.number for mark, _, _ in places.values()}
             self._separate(graph, places)
+            for rows, size in {one.rows: one.shape[0] for one in marks if one.rows}.items():
+                self._restore(graph, rows, size)
         for mark in marks:
             if mark.number not in found:
                 raise RunError(
@@ -141,16 +153,27 @@ class Constants:
             return None
         values = values.reshape(shape)
         for mark in marks:
+            if len(shape) == 1:
+                if (values == mark.ratio).all():
+                    return mark, False, np.ones(1, np.float32)
+                continue
             # Of those that are alone the shape says which axis it is.
-            for axis in (shape.index(mark.shape[mark.axis]),) if mark.is_alone else range(2):
+            for axis in (shape.index(mark.traced_shape[mark.axis]),) if mark.is_alone else range(2):
                 rows = np.moveaxis(values, axis, 0)
                 is_transposed = axis != mark.axis
-                if (shape[::-1] if is_transposed else shape) != mark.shape or len(rows) < 2:
+                found = shape[::-1] if is_transposed else shape
+                if found != mark.traced_shape or len(rows) < 2:
                     continue
                 if not np.all(np.abs(rows[1] - mark.ratio * rows[0]) < _NEAR * np.abs(rows[0])):
                     continue
-                if (rows[1:] == rows[1]).all():
-                    return mark, is_transposed, np.expand_dims(rows[0].copy(), axis)
+                factors = rows[0].copy()
+                if not (rows[1:] == rows[1]).all():
+                    continue
+                if mark.rows is not None:
+                    if np.ptp(factors):
+                        continue
+                    factors = np.full(mark.shape[1 - mark.axis], factors[0], np.float32)
+                return mark, is_transposed, np.expand_dims(factors, axis)
         return None
 
     def _separate(self, graph, places):
@@ -176,10 +199,41 @@ class Constants:
                     separate[place, path] = self._tensor(graph, place, is_first=place not in used)
                     used.add(place)
                     tensor = graph.tensors[separate[place, path]]
-                    tensor.buffer = self._buffer(path, is_transposed, factors)
+                    if len(mark.shape) > 1:
+                        tensor.buffer = self._buffer(path, is_transposed, factors)
+                    else:
+                        self._origins[tensor.buffer] = _Origin(
+                            path=path, is_transposed=False, factors=factors
+                        )
                 inputs[slot] = separate[place, path]
             if op.inputs is not None:
                 op.inputs = np.array(inputs, np.int32)
+
+    def _restore(self, graph, rows, size):
+        """Gives the sizes that are a number of rows the number of all rows."""
+        def restored(sizes):
+            return None if sizes is None else np.where(np.equal(sizes, rows), size, sizes)
+
+        for tensor in graph.tensors:
+            tensor.shape = restored(tensor.shape)
+            tensor.shapeSignature = restored(tensor.shapeSignature)
+        for op in graph.operators:
+            for slot, place in enumerate([] if op.inputs is None else op.inputs.tolist()):
+                tensor = graph.tensors[place]
+                data = self._model.buffers[tensor.buffer].data
+                if place < 0 or data is None or tensor.type != schema.TensorType.INT32:
+                    continue
+                values = np.asarray(data, np.uint8).view(np.int32)
+                if rows not in values:
+                    continue
+                if op_name(self._model.operatorCodes[op.opcodeIndex]) != "RESHAPE" or slot != 1:
+                    raise RunError(
+                        f"Expected {rows} in the converted graph to be the size of a tensor alone, "
+                        f"got it as a value of {tensor.name.decode()}."
+                    )
+                self._model.buffers[tensor.buffer].data = restored(values).view(np.uint8)
+            if isinstance(op.builtinOptions, schema.ReshapeOptionsT):
+                op.builtinOptions.newShape = restored(op.builtinOptions.newShape)
 
     def _tensor(self, graph, place, *, is_first):
         """The place of the constant itself for its first weight, of a copy for the others."""

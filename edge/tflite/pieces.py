@@ -1,5 +1,6 @@
 """Pieces of a signature's graph that run one after another, each in an interpreter of its own."""
 
+import copy
 import math
 from collections.abc import Collection
 
@@ -116,35 +117,48 @@ class Pieces:
             if self._graph.tensors[place].quantization is not None
             and self._graph.tensors[place].quantization.details is not None
         }  # fmt: skip
-        graph.tensors = [
-            tensor if place in used else _empty(tensor)
-            for place, tensor in enumerate(self._graph.tensors)
-        ]
-        graph.operators = operators
-        graph.inputs, graph.outputs = np.array(reads, np.int32), np.array(outputs, np.int32)
+        # Those of other pieces are left out: they are many times as many.
+        numbers = np.full(len(self._graph.tensors) + 1, -1, np.int32)  # the last is that of -1
+        numbers[sorted(used)] = np.arange(len(used))
+        graph.tensors = [_tensor(self._graph.tensors[place], numbers) for place in sorted(used)]
+        graph.operators = [_operator(op, numbers) for op in operators]
+        graph.inputs, graph.outputs = numbers[reads], numbers[outputs]
         entry = schema.SignatureDefT()
         entry.signatureKey, entry.subgraphIndex = _RUN, 0
-        entry.inputs = [_named(place) for place in reads]
-        entry.outputs = [_named(place) for place in outputs]
+        entry.inputs = [_named(place, numbers) for place in reads]
+        entry.outputs = [_named(place, numbers) for place in outputs]
         model.subgraphs, model.signatureDefs = [graph], [entry]
         # `to_bytes` drops the data of constants that no tensor uses.
         model.buffers = [schema.BufferT(buffer.data) for buffer in self._model.buffers]
         return to_bytes(model, 1 << 20)
 
 
-def _empty(tensor: schema.TensorT) -> schema.TensorT:
-    """A tensor that no op of the piece uses."""
-    empty = schema.TensorT()
-    vars(empty).update(vars(tensor))
-    empty.buffer, empty.quantization = 0, None
-    return empty
+def _tensor(tensor: schema.TensorT, numbers: np.ndarray) -> schema.TensorT:
+    """A tensor, whose scales of blocks have another number."""
+    details = tensor.quantization.details if tensor.quantization is not None else None
+    if details is None:
+        return tensor
+    tensor = copy.copy(tensor)
+    tensor.quantization = copy.copy(tensor.quantization)
+    tensor.quantization.details = copy.copy(details)
+    tensor.quantization.details.scales = int(numbers[details.scales])
+    return tensor
+
+
+def _operator(op: schema.OperatorT, numbers: np.ndarray) -> schema.OperatorT:
+    """An op on tensors with other numbers."""
+    op = copy.copy(op)
+    for part in ("inputs", "outputs", "intermediates"):
+        if getattr(op, part) is not None:
+            setattr(op, part, numbers[getattr(op, part)])
+    return op
 
 
 def _name(place: int) -> str:
     return f"t{place}"
 
 
-def _named(place: int) -> schema.TensorMapT:
+def _named(place: int, numbers: np.ndarray) -> schema.TensorMapT:
     entry = schema.TensorMapT()
-    entry.name, entry.tensorIndex = _name(place).encode(), place
+    entry.name, entry.tensorIndex = _name(place).encode(), int(numbers[place])
     return entry

@@ -6,7 +6,7 @@ import pytest
 from keras_transformer.edge.runtime.packed import unpack
 from keras_transformer.edge.targets.convert import convert
 from keras_transformer.edge.tflite import inside
-from keras_transformer.edge.tflite.inside import Inside
+from keras_transformer.edge.tflite.inside import Inside, unpacked
 from tests.edge.models import random_model
 
 
@@ -18,10 +18,10 @@ def flatbuffer():
 @pytest.mark.slow
 def test_pieces_compute_what_the_whole_does(flatbuffer, monkeypatch):
     inputs = {"ids": np.arange(1, 13, dtype=np.int32)[None]}
-    whole = Inside(flatbuffer, "predict").run(inputs)
+    whole = Inside(unpacked(flatbuffer), "predict").run(inputs)
     values = {place: tensor.values for place, tensor in whole.items()}
     monkeypatch.setattr(inside, "_LEAST", 1)
-    parts = Inside(flatbuffer, "predict", most_pieces=6).run(inputs)
+    parts = Inside(unpacked(flatbuffer), "predict", most_pieces=6).run(inputs)
     seen, most = set(), 0
     while not seen >= set(values):
         for place, tensor in parts.items():
@@ -38,7 +38,7 @@ def test_pieces_compute_what_the_whole_does(flatbuffer, monkeypatch):
 
 def test_a_tensor_of_an_earlier_piece_moves_nothing(flatbuffer, monkeypatch):
     monkeypatch.setattr(inside, "_LEAST", 1)
-    parts = Inside(flatbuffer, "predict", most_pieces=6).run(
+    parts = Inside(unpacked(flatbuffer), "predict", most_pieces=6).run(
         {"ids": np.ones((1, 12), np.int32)}
     )
     before = list(parts)
