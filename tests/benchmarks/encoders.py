@@ -168,16 +168,21 @@ def _openvino(exact, ids, out):
 
 
 def litert(path: Path, ids: np.ndarray):
-    """A call of a LiteRT file on one thread."""
+    """A call of a LiteRT file on one thread, of the signature that reads as many tokens."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=1)
-    interpreter.allocate_tensors()
-    for detail in interpreter.get_input_details():
-        is_ids = detail["name"].endswith(("ids", "ids:0", "args_0:0", "args_0"))
-        values = ids if is_ids else np.ones(detail["shape"])
-        interpreter.set_tensor(detail["index"], values.astype(detail["dtype"]))
-    return interpreter.invoke
+    for name in interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner(name)
+        inputs = {
+            key: (ids if key in ("ids", "args_0") else np.ones(detail["shape"])).astype(
+                detail["dtype"]
+            )
+            for key, detail in runner.get_input_details().items()
+        }
+        if all(tuple(d["shape"]) == ids.shape for d in runner.get_input_details().values()):
+            return lambda runner=runner, inputs=inputs: runner(**inputs)
+    raise SystemExit(f"Expected a signature of {ids.shape[1]} tokens in {path}, got none.")
 
 
 def onnx_runtime(path: Path, ids: np.ndarray):
