@@ -19,8 +19,14 @@ from pathlib import Path
 import click
 import numpy as np
 
-# Layers, width, heads, feed-forward width.
-SHAPES = {"bert_small": (4, 512, 8, 2048), "minilm": (6, 384, 12, 1536)}
+# Layers, width, heads, width of a head, feed-forward width; of bert_small also what `prune` leaves
+# with half of its multiply-adds, by `--heads 4 --neurons 1024` and by `--layers 2`.
+SHAPES = {
+    "bert_small": (4, 512, 8, 64, 2048),
+    "bert_small_narrow": (4, 512, 4, 64, 1024),
+    "bert_small_shallow": (2, 512, 8, 64, 2048),
+    "minilm": (6, 384, 12, 32, 1536),
+}
 PRECISIONS = ("float32", "dynamic_int8", "int8", "static_int8", "integer", "int4")
 WARM_UP, LABELS, SEED_ROWS = 5, 2, 32
 
@@ -51,17 +57,20 @@ def random_ids(count: int, length: int, vocabulary: int) -> np.ndarray:
 @writes
 @click.option("--precision", "precisions", multiple=True, default=PRECISIONS, show_default=True)
 @click.option("--onnx/--no-onnx", default=True, help="Whether the ONNX graph is written too.")
+@click.option("--name", "prefix", default="ours", show_default=True, help="First part of names.")
 def ours(
-    shape: str, vocabulary: int, length: int, out: Path, precisions: tuple[str, ...], onnx: bool
-) -> None:
+    shape: str, vocabulary: int, length: int, out: Path, precisions: tuple[str, ...], onnx: bool,
+    prefix: str,
+) -> None:  # fmt: skip
     """Write our files."""
     import latency
     import tensorflow as tf
 
-    layers, width, heads, wide = SHAPES[shape]
+    layers, width, heads, of_head, wide = SHAPES[shape]
     sizes = {
-        "num_layers": layers, "hidden_dim": width, "num_heads": heads, "intermediate_dim": wide,
-        "vocab_size": vocabulary, "max_length": length,
+        "num_layers": layers, "hidden_dim": width, "num_heads": heads, "head_dim": of_head,
+        "num_key_value_heads": heads, "intermediate_dim": wide, "vocab_size": vocabulary,
+        "max_length": length,
     }  # fmt: skip
     catalog = latency.get_config
     latency.get_config = lambda name: catalog(name).replace(**sizes)
@@ -73,7 +82,7 @@ def ours(
             weight.assign(weight + rng.normal(0, 0.05, weight.shape).astype("float32"))
     out.mkdir(exist_ok=True, parents=True)
     for name, path in latency.write_files(trained, rows, precisions, out).items():
-        path.rename(out / f"ours_{name}.tflite")
+        path.rename(out / f"{prefix}_{name}.tflite")
     if onnx:
         import tf2onnx
 
@@ -104,7 +113,9 @@ def _litert_torch(shape, vocabulary, ids, out):
     from ai_edge_quantizer.quantizer import Quantizer
     from transformers import BertConfig, BertForSequenceClassification
 
-    layers, width, heads, wide = SHAPES[shape]
+    layers, width, heads, of_head, wide = SHAPES[shape]
+    if heads * of_head != width:
+        raise click.UsageError(f"Expected a shape that BertConfig has, got shape={shape}.")
     config = BertConfig(
         num_hidden_layers=layers, hidden_size=width, num_attention_heads=heads,
         intermediate_size=wide, vocab_size=vocabulary, num_labels=LABELS,
@@ -168,16 +179,21 @@ def _openvino(exact, ids, out):
 
 
 def litert(path: Path, ids: np.ndarray):
-    """A call of a LiteRT file on one thread."""
+    """A call of a LiteRT file on one thread, of the signature that reads as many tokens."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=1)
-    interpreter.allocate_tensors()
-    for detail in interpreter.get_input_details():
-        is_ids = detail["name"].endswith(("ids", "ids:0", "args_0:0", "args_0"))
-        values = ids if is_ids else np.ones(detail["shape"])
-        interpreter.set_tensor(detail["index"], values.astype(detail["dtype"]))
-    return interpreter.invoke
+    for name in interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner(name)
+        inputs = {
+            key: (ids if key in ("ids", "args_0") else np.ones(detail["shape"])).astype(
+                detail["dtype"]
+            )
+            for key, detail in runner.get_input_details().items()
+        }
+        if all(tuple(d["shape"]) == ids.shape for d in runner.get_input_details().values()):
+            return lambda runner=runner, inputs=inputs: runner(**inputs)
+    raise SystemExit(f"Expected a signature of {ids.shape[1]} tokens in {path}, got none.")
 
 
 def onnx_runtime(path: Path, ids: np.ndarray):

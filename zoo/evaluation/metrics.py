@@ -97,7 +97,7 @@ def not_defined(undefined: Mapping[str, str]) -> list[str]:
     """Returns what `undefined` says, in a sentence for each reason."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in undefined.items():
-        by_reason.setdefault(reason, []).append(name)
+        by_reason.setdefault(reason, []).append(name.replace("_", " "))
     return [
         f"{' and '.join(names).capitalize()} {'is' if len(names) == 1 else 'are'} not defined: "
         f"{reason}."

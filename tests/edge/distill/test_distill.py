@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_transformer.edge.compress.prune import prune
 from keras_transformer.edge.distill.distill import distill, new_student
 from keras_transformer.zoo.checkpoint import Checkpoint
 from keras_transformer.zoo.errors import InputError
@@ -45,6 +46,18 @@ def test_a_student_learns(runs, tmp_path):
     texts = ["rain and wind", "a song"]
     # TensorFlow's graph of a model that has met more shapes differs in the last bits.
     np.testing.assert_allclose(made.scores(texts), again.scores(texts), rtol=1e-5)
+
+
+def test_a_narrower_model_recovers_with_the_unpruned_one_as_its_teacher(runs):
+    narrow = prune(runs.trained, heads=1, neurons=8, epochs=1)
+    made = distill(runs.trained, narrow, share=1.0, epochs=2)
+    assert (made.config.num_heads, made.config.intermediate_dim) == (1, 8)
+    assert made.recipe.model.settings["intermediate_dim"] == 8
+    assert made.metrics["teacher"] == runs.trained.metrics["validation"]
+    texts = ["rain and wind", "a song"]
+    goal = runs.trained.scores(texts)
+    before, after = (np.abs(one.scores(texts) - goal).mean() for one in (narrow, made))
+    assert after < before
 
 
 @pytest.mark.slow

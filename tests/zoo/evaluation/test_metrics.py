@@ -63,6 +63,9 @@ def test_a_class_that_no_row_has_is_in_no_mean():
         "Recall is not defined: no row has the label 'c'.",
         "Precision is not defined: no row is predicted as 'c'.",
     ]
+    assert not_defined({"mean_squared_error": "no score is known"}) == [
+        "Mean squared error is not defined: no score is known."
+    ]
     # What is predicted and no target is a mistake, and counts.
     targets, scores = from_confusion([[2, 0, 0], [0, 1, 1], [0, 0, 0]])
     result = classification_metrics(targets, scores, LABELS)
