@@ -60,14 +60,23 @@ class _Blocks:
         kind = self._kinds[id(block)]
         if self._counts[kind] == 1:
             return block(*inputs, training=False, **tensors)
+        place = known(tensors.get("cache_index"))
+        if place is not None and block.inner_bits is not None:
+            # What a device stores of rotations depends on whether the place is known.
+            tensors["cache_index"] = place
+        given = {name: value for name, value in tensors.items() if value is not None}
+        leaves = tf.nest.flatten((inputs, given))
+        shapes = tuple(tuple(one.shape) if tf.is_tensor(one) else one for one in leaves)
         observed = tuple(point.observer is not None for point in _points_of(block))
-        if (kind, observed) not in self._graphs:
-            self._graphs[kind, observed] = _Graph(block)
-        return self._graphs[kind, observed](block, inputs, tensors)
+        # TensorFlow warns of a function that is traced for many shapes.
+        key = kind, observed, tuple(sorted(given)), shapes
+        if key not in self._graphs:
+            self._graphs[key] = _Graph(block)
+        return self._graphs[key](block, inputs, given)
 
 
 class _Graph:
-    """The graph of a block, which runs all that are alike."""
+    """The graph of a block for inputs of some shapes, which runs all blocks that are alike."""
 
     def __init__(self, block: keras.Layer):
         self._block, self._points = block, _points_of(block)
@@ -75,14 +84,9 @@ class _Graph:
         self._running = self._points
 
     def __call__(self, block, inputs, tensors):
-        place = known(tensors.get("cache_index"))
-        if place is not None and block.inner_bits is not None:
-            # What a device stores of rotations depends on whether the place is known.
-            tensors = {**tensors, "cache_index": place}
         self._running = _points_of(block)
-        given = {name: value for name, value in tensors.items() if value is not None}
         weights = [tf.convert_to_tensor(weight) for weight in block.weights]
-        return self._traced(weights, inputs, given)
+        return self._traced(weights, inputs, tensors)
 
     def _trace(self, weights, inputs, tensors):
         values = zip(self._block.weights, weights, strict=True)

@@ -211,8 +211,11 @@ class Constants:
 
     def _restore(self, graph, rows, size):
         """Gives the sizes that are a number of rows the number of all rows."""
+
         def restored(sizes):
-            return None if sizes is None else np.where(np.equal(sizes, rows), size, sizes)
+            if sizes is None:
+                return None
+            return np.where(np.equal(sizes, rows), size, sizes).astype(np.int32)
 
         for tensor in graph.tensors:
             tensor.shape = restored(tensor.shape)
