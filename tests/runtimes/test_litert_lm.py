@@ -94,7 +94,7 @@ def test_64_greedy_tokens_equal_ours(kind, tmp_path):
 @pytest.mark.parametrize(
     "precision",
     ["int8", *(pytest.param(p, marks=pytest.mark.slow)
-               for p in ("float16", "dynamic_int8", "int4", "int16x8"))],
+               for p in ("float16", "dynamic_int8", "int4", "channel_int4", "int16x8"))],
 )  # fmt: skip
 def test_every_precision_runs(precision, tmp_path):
     """`convert` compares the tokens itself, with those of LiteRT's interpreter."""

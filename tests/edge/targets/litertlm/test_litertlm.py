@@ -106,7 +106,7 @@ def test_a_float_checkpoint_is_calibrated(without_runtime):
         (
             writer, "integer",
             "Expected a precision that the target litertlm can run, which are float32, float16, "
-            "dynamic_int8, int8, static_int8, int16x8, int4; got precision=integer.",
+            "dynamic_int8, int8, static_int8, int16x8, int4, channel_int4; got precision=integer.",
         ),
         (
             writer, "int16x8",
