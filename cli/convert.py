@@ -11,16 +11,13 @@ import click
 
 from keras_transformer.cli import kinds, options
 from keras_transformer.edge.arm64.cores import CORES
-from keras_transformer.edge.precision import PRECISIONS, get_precision
+from keras_transformer.edge.precision import AUTO, MIXED, PRECISIONS, get_precision
 from keras_transformer.edge.targets.registry import TARGETS
 from keras_transformer.edge.targets.target import About, Option
 from keras_transformer.zoo.numerals import read_integer
 
 # Bytes that a processor compresses at a time.
 _PART = 8 << 20
-# Not precisions of layers: int8 with the layers in float that a budget needs, and int8 in the form
-# that is fastest here.
-MIXED, AUTO = "mixed", "int8:auto"
 
 
 class ConvertCommand(click.Command):

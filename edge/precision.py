@@ -74,6 +74,9 @@ PRECISIONS = {
         Precision(name="channel_int4", kernel_type="INT4", kernel_bits=4, row_bits=8),
     )
 }
+# Not precisions of layers: int8 with the layers in float that a budget needs, and int8 in the form
+# that is fastest here.
+MIXED, AUTO = "mixed", "int8:auto"
 # How kernels are rounded, see `edge.quantize.learned_rounding`.
 ROUNDINGS = ("nearest", "learned")
 # The precisions that quantization-aware training supports.

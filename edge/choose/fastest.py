@@ -14,7 +14,7 @@ from typing import Any
 from keras_transformer.edge.arm64.cores import get_core
 from keras_transformer.edge.arm64.instructions import count_instructions, ready_machine
 from keras_transformer.edge.compare.benchmark import device_name, interleaved_latencies
-from keras_transformer.edge.precision import get_precision
+from keras_transformer.edge.precision import AUTO, get_precision
 from keras_transformer.edge.targets.artifact import Artifact
 from keras_transformer.edge.targets.convert import check_host, convert, open_writer
 from keras_transformer.edge.targets.flatbuffer import TfliteFile
@@ -30,8 +30,6 @@ from keras_transformer.zoo.models.running.unset import unset_weights
 from keras_transformer.zoo.pretrained.checkpoints import as_checkpoint
 from keras_transformer.zoo.progress import Report, default_report
 
-# What is asked for on the command line.
-ASKED = "int8:auto"
 # Beside the forms of `int8`: the inputs of all matmuls are stored too.
 BASES = ("int8", "static_int8")
 # Kind of layer -> the points before and between its matmuls, which `int8` may keep float. A matmul
@@ -178,7 +176,7 @@ def fastest(
             "whose form is that of its training; give the one that it was made from."
         )
     writer = open_writer(target, about)
-    check_host(writer, checkpoint, get_precision(BASES[0]), ASKED)
+    check_host(writer, checkpoint, get_precision(BASES[0]), AUTO)
     if not issubclass(getattr(writer, "artifact", Artifact), TfliteFile):
         raise InputError(f"Expected a target whose files LiteRT runs, got target={target}.")
     if machine is not None and writer.custom_ops:

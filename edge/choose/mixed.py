@@ -9,7 +9,7 @@ from typing import Any
 from keras_transformer.edge.choose.sensitivity import Sensitivity, sensitivity
 from keras_transformer.edge.compare.benchmark import benchmark
 from keras_transformer.edge.convert.convert import checked_lengths
-from keras_transformer.edge.precision import get_precision
+from keras_transformer.edge.precision import MIXED, get_precision
 from keras_transformer.edge.runtime.names import EMBEDDING
 from keras_transformer.edge.runtime.runner import Runner
 from keras_transformer.edge.targets.artifact import Artifact
@@ -128,7 +128,7 @@ def mixed(
             "Expected a float checkpoint for mixed precision, got a quantized one; give the one "
             "that it was made from."
         )
-    check_host(writer, checkpoint, get_precision(PRECISION), "mixed")
+    check_host(writer, checkpoint, get_precision(PRECISION), MIXED)
     if lengths is not None:
         checked_lengths(checkpoint, lengths)
     if smooth is None:

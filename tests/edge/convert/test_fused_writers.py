@@ -133,5 +133,6 @@ def test_several_are_one_file_for_litert_lm():
 
 
 def test_files_of_integers_alone_are_refused(together):
-    with pytest.raises(InputError, match="^Expected a precision with floats for several models .*"):
+    sentence = "^Expected a precision with floats for several .* distill for files of integers"
+    with pytest.raises(InputError, match=sentence):
         convert(together["decoder"], "integer", calibration=calibration("decoder"))
